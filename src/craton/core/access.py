@@ -1,0 +1,37 @@
+"""Who is calling, and what a route asks of them."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from msgspec import Struct
+
+
+class KeyRole(StrEnum):
+    """What a key may do inside its tenant. ROOT is the operator: every tenant."""
+
+    ROOT = "root"
+    ADMIN = "admin"
+    DEVELOPER = "developer"
+    INVOKER = "invoker"
+    READER = "reader"
+
+
+class Action(StrEnum):
+    """What a route does, as its policy names it."""
+
+    PUBLIC = "public"  # needs no key: health only
+    READ = "read"
+    INVOKE = "invoke"
+    WRITE = "write"
+    ADMINISTER = "administer"
+    OPERATE = "operate"  # across tenants: metrics, status of the machine
+
+
+class Caller(Struct, frozen=True):
+    """An authenticated caller. Every query carries the tenant."""
+
+    tenant: str
+    key_id: str
+    role: KeyRole
+    key_name: str = ""

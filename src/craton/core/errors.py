@@ -1,0 +1,179 @@
+"""The errors of the platform.
+
+Each carries values, not sentences: a dialect words them and picks its own status and name
+(one table per dialect). `str()` gives a plain sentence for logs and the command line.
+Nothing internal (paths, tracebacks, addresses) may be put into these values: they reach clients.
+"""
+
+from __future__ import annotations
+
+
+class CratonError(Exception):
+    """Base of everything that the platform raises on purpose."""
+
+
+class InvalidRequest(CratonError, ValueError):
+    """The request cannot be understood or contradicts itself.
+
+    field: the offending field in the words of `core` ("messages[2]"), or "" when it is the whole body.
+    """
+
+    def __init__(self, reason: str, field: str = "") -> None:
+        super().__init__(reason)
+        self.reason, self.field = reason, field
+
+    def __str__(self) -> str:
+        return f"{self.field}: {self.reason}" if self.field else self.reason
+
+
+class Unsupported(CratonError):
+    """Understood, but Craton (or the one model asked for) cannot do it: refused, never faked.
+
+    what: the operation or feature; hint: what to do instead, or "".
+    """
+
+    def __init__(self, what: str, hint: str = "") -> None:
+        super().__init__(what, hint)
+        self.what, self.hint = what, hint
+
+    def __str__(self) -> str:
+        return f"{self.what} is not supported." + (f" {self.hint}" if self.hint else "")
+
+
+class Unauthenticated(CratonError, PermissionError):
+    """No credentials, or wrong, expired or revoked ones. The reason is safe to show.
+
+    code tells dialects that distinguish them apart: "missing", "invalid", "expired", "signature", "skewed".
+    """
+
+    def __init__(self, reason: str, code: str = "invalid") -> None:
+        super().__init__(reason)
+        self.reason, self.code = reason, code
+
+    def __str__(self) -> str:
+        return self.reason
+
+
+class Forbidden(CratonError, PermissionError):
+    """Known caller, not allowed: its role lacks the action."""
+
+    def __init__(self, action: str, role: str) -> None:
+        super().__init__(action, role)
+        self.action, self.role = action, role
+
+    def __str__(self) -> str:
+        return f"A key with the role {self.role!r} may not {self.action}."
+
+
+class NotFound(CratonError, LookupError):
+    """There is no such thing, or it belongs to another tenant: the two look the same.
+
+    hint: the next step ("`craton models pull NAME` fetches it"), or "".
+    """
+
+    def __init__(self, kind: str, name: str, hint: str = "") -> None:
+        super().__init__(kind, name)
+        self.kind, self.name, self.hint = kind, name, hint
+
+    def __str__(self) -> str:
+        return f"There is no {self.kind} {self.name!r}." + (f" {self.hint}" if self.hint else "")
+
+
+class Conflict(CratonError):
+    """The thing exists already, or changed in between (a stale parent)."""
+
+    def __init__(self, kind: str, name: str, reason: str) -> None:
+        super().__init__(kind, name, reason)
+        self.kind, self.name, self.reason = kind, name, reason
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.name!r}: {self.reason}"
+
+
+class TooLarge(CratonError, ValueError):
+    """Over a size limit. limit and actual share one unit ("bytes", "items"); actual is None when not read to the end."""
+
+    def __init__(self, what: str, limit: int, actual: int | None = None, unit: str = "bytes") -> None:
+        super().__init__(what, limit, actual, unit)
+        self.what, self.limit, self.actual, self.unit = what, limit, actual, unit
+
+    def __str__(self) -> str:
+        size = "more" if self.actual is None else f"{self.actual:,}"
+        return f"{self.what}: at most {self.limit:,} {self.unit} are allowed, got {size}."
+
+
+class ContextExceeded(CratonError, ValueError):
+    """The prompt (with the answer that was asked for) does not fit the model's context. Counts are tokens."""
+
+    def __init__(self, model: str, limit: int, prompt: int) -> None:
+        super().__init__(model, limit, prompt)
+        self.model, self.limit, self.prompt = model, limit, prompt
+
+    def __str__(self) -> str:
+        return f"The prompt has {self.prompt:,} tokens; the context of {self.model} holds {self.limit:,}."
+
+
+class Throttled(CratonError):
+    """The queue is full or a quota is spent. retry_after: seconds."""
+
+    def __init__(self, reason: str, retry_after: float = 1.0) -> None:
+        super().__init__(reason)
+        self.reason, self.retry_after = reason, retry_after
+
+    def __str__(self) -> str:
+        return self.reason
+
+
+class DeadlineExceeded(CratonError, TimeoutError):
+    """The request ran past its deadline (seconds) and was stopped."""
+
+    def __init__(self, seconds: float) -> None:
+        super().__init__(seconds)
+        self.seconds = seconds
+
+    def __str__(self) -> str:
+        return f"The request ran past its limit of {self.seconds:g} seconds and was stopped."
+
+
+class ModelUnavailable(CratonError):
+    """The model exists but cannot answer now: loading failed, or its worker is restarting."""
+
+    def __init__(self, model: str, reason: str) -> None:
+        super().__init__(model, reason)
+        self.model, self.reason = model, reason
+
+    def __str__(self) -> str:
+        return f"The model {self.model!r} is not available: {self.reason}"
+
+
+class ModelFailed(CratonError):
+    """The model's worker died or hung, or its upstream failed, while it answered."""
+
+    def __init__(self, model: str, reason: str) -> None:
+        super().__init__(model, reason)
+        self.model, self.reason = model, reason
+
+    def __str__(self) -> str:
+        return f"The model {self.model!r} failed: {self.reason}"
+
+
+class Damaged(CratonError):
+    """Stored bytes are not what was stored, or a file that came in is broken."""
+
+    def __init__(self, what: str, reason: str) -> None:
+        super().__init__(what, reason)
+        self.what, self.reason = what, reason
+
+    def __str__(self) -> str:
+        return f"{self.what} is damaged: {self.reason}"
+
+
+class StorageFull(CratonError):
+    """The disk has no room (or failed); nothing was acknowledged."""
+
+    def __init__(self, reason: str = "The disk is full; free some space and try again.") -> None:
+        super().__init__(reason)
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return self.reason

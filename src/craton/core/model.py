@@ -1,0 +1,94 @@
+"""A model as the platform sees it: what it is, what it can do, and the smaller requests beside chat."""
+
+from __future__ import annotations
+
+import array
+from typing import Any, Literal
+
+from msgspec import Struct
+
+Verb = Literal["chat", "embed"]
+"""What a model is asked to do. More verbs (complete, rerank, predict, make media) come with their engines."""
+
+
+class Capabilities(Struct, frozen=True, omit_defaults=True):
+    """What one engine can do with one model. `serve` refuses what is not here; nothing is approximated.
+
+    tools: "native" (the model's own template and parser), "rendered" (into the prompt, with a grammar) or "none".
+    top_logprobs: the most alternatives it can report; -1 when it reports no logprobs at all.
+    concurrency: how many requests it runs at once; more wait in the queue.
+    """
+
+    verbs: tuple[Verb, ...]
+    tools: Literal["native", "rendered", "none"] = "none"
+    output_schema: bool = False
+    reasoning: bool = False
+    images: bool = False
+    documents: bool = False
+    top_logprobs: int = -1
+    many_choices: bool = False
+    seed: bool = False
+    logit_bias: bool = False
+    penalties: bool = False
+    cached_tokens: bool = False
+    lora: bool = False
+    concurrency: int = 1
+
+
+class ModelInfo(Struct, frozen=True, omit_defaults=True):
+    """What is known of a model before it is loaded, read from its files' headers.
+
+    id: the name callers use ("smollm2-135m-instruct", "acme/bert"). repo and revision: where it lives in the hub,
+    empty for upstream models. engine: which engine runs it ("llama_cpp", "bert", "echo", "upstream").
+    context_length and dimensions are tokens and vector components; size_bytes is the weights' size on disk.
+    """
+
+    id: str
+    verbs: tuple[Verb, ...]
+    engine: str
+    format: str = ""
+    repo: str = ""
+    revision: str = ""
+    architecture: str = ""
+    family: str = ""
+    provider: str = ""
+    parameters: int | None = None
+    quantisation: str = ""
+    context_length: int | None = None
+    dimensions: int | None = None
+    layers: int | None = None
+    kv_heads: int | None = None
+    head_dimensions: int | None = None
+    chat_template: str | None = None
+    license: str = ""
+    size_bytes: int = 0
+    created: float = 0.0
+    details: dict[str, Any] | None = None
+
+
+class EmbedRequest(Struct, frozen=True, omit_defaults=True):
+    """inputs: texts, or token ids. dimensions: shorten the vectors (and renormalise), None for the model's own.
+
+    truncate: cut inputs longer than the model's window instead of refusing them.
+    """
+
+    model: str
+    inputs: tuple[str | tuple[int, ...], ...]
+    dimensions: int | None = None
+    truncate: bool = False
+
+
+class EmbedAnswer(Struct, frozen=True):
+    """vectors: float32 little-endian, row-major, shape (len(tokens), dimensions), unit length.
+
+    tokens: how many tokens of each input were read.
+    """
+
+    vectors: bytes
+    dimensions: int
+    tokens: tuple[int, ...]
+
+    def rows(self) -> list[list[float]]:
+        """The vectors as lists, one for each input."""
+        flat = array.array("f", self.vectors)
+        return [flat[i : i + self.dimensions].tolist() for i in range(0, len(flat), self.dimensions)]

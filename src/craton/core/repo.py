@@ -1,0 +1,65 @@
+"""Repositories: commits over trees of blobs. Changes are data before they are carried out."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from msgspec import Struct
+
+RepoKind = Literal["model", "dataset", "space"]
+
+
+class RepoId(Struct, frozen=True):
+    """kind, and namespace/name as users write it."""
+
+    kind: RepoKind
+    namespace: str
+    name: str
+
+    @property
+    def path(self) -> str:
+        return f"{self.namespace}/{self.name}"
+
+
+class Add(Struct, frozen=True, tag="add"):
+    """Put the blob with this sha256 (hex; it must be stored already) at path."""
+
+    path: str
+    digest: str
+    size: int
+
+
+class Copy(Struct, frozen=True, tag="copy"):
+    """Take what stands at source_path in source_revision (of the same repository)."""
+
+    path: str
+    source_path: str
+    source_revision: str
+
+
+class Delete(Struct, frozen=True, tag="delete"):
+    """Remove one file, or everything below a folder when path ends with "/"."""
+
+    path: str
+
+
+Operation = Add | Copy | Delete
+
+
+class TreeEntry(Struct, frozen=True):
+    """One file of a revision. git_oid is the git blob SHA-1 (hex), which Hugging Face clients compare."""
+
+    path: str
+    digest: str
+    size: int
+    git_oid: str
+
+
+class Revision(Struct, frozen=True):
+    """A commit. id: 40 hex digits. created: seconds since the epoch."""
+
+    id: str
+    parent: str | None
+    message: str
+    author: str
+    created: float

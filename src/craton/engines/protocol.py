@@ -1,0 +1,37 @@
+"""What every engine is: a few verbs and a table of what it can do."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Protocol
+
+from craton.core.chat import ChatRequest, Event
+from craton.core.model import Capabilities, EmbedAnswer, EmbedRequest
+
+
+class Engine(Protocol):
+    """One loaded model. Runs inside a worker process, or in the server when it does no work of its own
+    (`echo`, `upstream`); a worker's client has the same shape, so callers cannot tell.
+
+    Errors are those of `craton.core.errors`. Closing the iterator that `chat` returns (aclose) cancels the work,
+    within 250 ms, and frees its place.
+    """
+
+    @property
+    def capabilities(self) -> Capabilities: ...
+
+    def chat(self, request: ChatRequest) -> AsyncIterator[Event]:
+        """Answer. Events in the order that `core.chat.Event` states. Raises ContextExceeded before any event."""
+        ...
+
+    async def embed(self, request: EmbedRequest) -> EmbedAnswer:
+        """Vectors for texts. Raises ContextExceeded unless `truncate`."""
+        ...
+
+    async def count_tokens(self, request: ChatRequest) -> int:
+        """How many prompt tokens this request would cost: exactly what `chat` would report as Usage.input."""
+        ...
+
+    async def close(self) -> None:
+        """Give everything back. Idempotent."""
+        ...

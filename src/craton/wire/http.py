@@ -1,0 +1,124 @@
+"""HTTP as the dialects see it: a request that was read and capped, a reply that is bytes or a stream of bytes."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+from urllib.parse import parse_qsl
+
+import msgspec
+
+from craton.core.access import Action, Caller
+from craton.core.errors import CratonError, InvalidRequest
+
+MAX_JSON_DEPTH = 64
+
+
+@dataclass(slots=True)
+class Request:
+    """path and query are raw, as they stood in the request line; header names are lower case.
+
+    params: the path's placeholders, percent-decoded once. caller is None on public routes only.
+    """
+
+    method: str
+    path: str
+    query: str
+    headers: Mapping[str, str]
+    body: bytes
+    request_id: str
+    params: dict[str, str] = field(default_factory=dict)
+    caller: Caller | None = None
+
+    @property
+    def authenticated(self) -> Caller:
+        """The caller of a route that asks for one."""
+        if self.caller is None:
+            raise RuntimeError("a public route asked who is calling")
+        return self.caller
+
+    def query_params(self) -> dict[str, str]:
+        """The last value of each query parameter, decoded."""
+        return dict(parse_qsl(self.query, keep_blank_values=True))
+
+
+@dataclass(slots=True)
+class Reply:
+    """body: bytes, or a stream whose first item is awaited before the status line is sent,
+    so that an error raised before the first byte still gets its proper status."""
+
+    status: int
+    body: bytes | AsyncIterator[bytes]
+    headers: dict[str, str] = field(default_factory=dict)
+
+
+Handler = Callable[[Request], Awaitable[Reply]]
+ErrorWriter = Callable[[CratonError, Request], Reply]
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One operation.
+
+    pattern: raw path with {name} for one segment ("/model/{modelId}/converse"); a trailing slash counts.
+    dialect and operation name it in metrics, traces, policies and docs/operations.md.
+    when: tells routes with the same method and pattern apart (by a header, say); at most one of them may be without.
+    status: "real", "bookkeeping" or "refused".
+    """
+
+    method: str
+    pattern: str
+    dialect: str
+    operation: str
+    handler: Handler
+    write_error: ErrorWriter
+    action: Action | None
+    when: Callable[[Request], bool] | None = None
+    status: str = "real"
+    max_body: int = 32 * 1024 * 1024
+    note: str = ""
+
+
+class Dialect(Protocol):
+    """A way of speaking: its routes (each with its error writer)."""
+
+    name: str
+
+    def routes(self) -> list[Route]: ...
+
+
+def decode_json(body: bytes) -> Any:
+    """The JSON value in body. Raises InvalidRequest for bad UTF-8, bad JSON or nesting deeper than MAX_JSON_DEPTH."""
+    try:
+        value = msgspec.json.decode(body)
+    except UnicodeDecodeError as error:
+        raise InvalidRequest("the body is not valid UTF-8") from error
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise InvalidRequest(f"the body is not valid JSON: {error}") from error
+    if body.count(b"[") + body.count(b"{") > MAX_JSON_DEPTH and _depth(value) > MAX_JSON_DEPTH:
+        raise InvalidRequest(f"the body's JSON is nested deeper than {MAX_JSON_DEPTH} levels")
+    return value
+
+
+def _depth(value: Any) -> int:
+    level, deepest = [value], 0
+    while level:
+        deepest += 1
+        if deepest > MAX_JSON_DEPTH:
+            return deepest
+        level = [
+            child
+            for item in level
+            if isinstance(item, (dict, list))
+            for child in (item.values() if isinstance(item, dict) else item)
+        ]
+    return deepest
+
+
+def encode_json(value: Any) -> bytes:
+    return msgspec.json.encode(value)
+
+
+def json_reply(status: int, value: Any, headers: dict[str, str] | None = None) -> Reply:
+    return Reply(status, encode_json(value), {"content-type": "application/json", **(headers or {})})
