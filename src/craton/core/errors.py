@@ -91,7 +91,7 @@ class Conflict(CratonError):
 
 
 class TooLarge(CratonError, ValueError):
-    """Over a size limit. limit and actual share one unit ("bytes", "items"); actual is None when not read to the end."""
+    """Over a size limit. limit and actual count `unit`s; actual is None when it was not read to the end."""
 
     def __init__(self, what: str, limit: int, actual: int | None = None, unit: str = "bytes") -> None:
         super().__init__(what, limit, actual, unit)

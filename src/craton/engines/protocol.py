@@ -3,10 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from typing import Protocol
+from typing import Any, Protocol
+
+from msgspec import Struct
 
 from craton.core.chat import ChatRequest, Event
-from craton.core.model import Capabilities, EmbedAnswer, EmbedRequest
+from craton.core.model import Capabilities, EmbedAnswer, EmbedRequest, ModelInfo
+
+
+class EngineSpec(Struct, frozen=True):
+    """What it takes to load one model.
+
+    engine: "llama_cpp", "bert", "echo". model: the id that errors name. files: name in the repository -> local path.
+    options: the operator's settings for this engine ("threads", "parallel", "context" ...), checked by the engine.
+    """
+
+    engine: str
+    model: str
+    info: ModelInfo
+    files: dict[str, str]
+    options: dict[str, Any]
 
 
 class Engine(Protocol):
