@@ -18,6 +18,7 @@ from msgspec import Struct
 
 Json = dict[str, Any]
 Role = Literal["system", "user", "assistant"]
+Effort = Literal["minimal", "low", "medium", "high", "xhigh", "max"]
 StopReason = Literal["end_turn", "max_tokens", "stop_sequence", "tool_use", "guardrail", "content_filter"]
 
 
@@ -57,11 +58,15 @@ class AudioPart(_Value, frozen=True, tag="audio"):
 
 
 class ToolUsePart(_Value, frozen=True, tag="tool_use"):
-    """A call that the model makes. arguments: the decoded JSON object."""
+    """A call that the model makes. arguments: the decoded JSON object.
+
+    broken: what the model wrote when it is no JSON object (cut off by max_tokens, say); arguments is {} then.
+    """
 
     id: str
     name: str
     arguments: Json
+    broken: str | None = None
     extra: Json | None = None
 
 
@@ -111,10 +116,14 @@ Part = (
 
 
 class Message(Struct, frozen=True, omit_defaults=True):
-    """One turn. Tool results stand in a user message; a system message inside a conversation keeps its place."""
+    """One turn. Tool results stand in a user message; a system message inside a conversation keeps its place.
+
+    name: tells participants of the same role apart, "" when there is nothing to tell.
+    """
 
     role: Role
     parts: tuple[Part, ...]
+    name: str = ""
 
     def text(self) -> str:
         """The text parts, joined."""
@@ -176,7 +185,7 @@ class ReasoningOptions(Struct, frozen=True, omit_defaults=True):
 
     enabled: bool = True
     budget_tokens: int | None = None
-    effort: Literal["minimal", "low", "medium", "high"] | None = None
+    effort: Effort | None = None
 
 
 class ChatRequest(Struct, frozen=True, omit_defaults=True):
@@ -233,13 +242,17 @@ class PartEnded(_Value, frozen=True, tag="part_ended"):
 
 
 class Usage(_Value, frozen=True, tag="usage"):
-    """Tokens. cached_input is None when the engine does not tell (never inferred); it is part of input."""
+    """Tokens. cached_input is None when the engine does not tell (never inferred); it is part of input.
+
+    estimated: an upstream provider reported nothing, so input and output are guesses from the sizes of the texts.
+    """
 
     input: int
     output: int
     cached_input: int | None = None
     cache_write: int | None = None
     reasoning: int | None = None
+    estimated: bool = False
 
     @property
     def total(self) -> int:
@@ -288,11 +301,21 @@ class _OpenPart:
     def close(self) -> Part:
         text = "".join(self.pieces)
         if self.started.kind == "tool_use":
-            arguments = json.loads(text) if text.strip() else {}
-            return ToolUsePart(id=self.started.tool_id, name=self.started.tool_name, arguments=arguments)
+            arguments = _json_object(text)
+            broken = text if arguments is None else None
+            return ToolUsePart(self.started.tool_id, self.started.tool_name, arguments or {}, broken)
         if self.started.kind == "reasoning":
             return ReasoningPart(text=text, signature=self.signature, redacted=self.redacted)
         return TextPart(text=text)
+
+
+def _json_object(text: str) -> Json | None:
+    """The JSON object in text, {} for none at all; None when it is anything else."""
+    try:
+        value = json.loads(text) if text.strip() else {}
+    except (ValueError, RecursionError):
+        return None
+    return value if isinstance(value, dict) else None
 
 
 class Folder:

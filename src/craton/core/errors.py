@@ -177,3 +177,14 @@ class StorageFull(CratonError):
 
     def __str__(self) -> str:
         return self.reason
+
+
+class Internal(CratonError):
+    """Something that should not happen. Says nothing but the request id under which the log has the rest."""
+
+    def __init__(self, request_id: str) -> None:
+        super().__init__(request_id)
+        self.request_id = request_id
+
+    def __str__(self) -> str:
+        return f"An internal error happened. The server's log has it under the request id {self.request_id}."

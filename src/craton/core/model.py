@@ -81,12 +81,14 @@ class EmbedRequest(Struct, frozen=True, omit_defaults=True):
 class EmbedAnswer(Struct, frozen=True):
     """vectors: float32 little-endian, row-major, shape (len(tokens), dimensions), unit length.
 
-    tokens: how many tokens of each input were read.
+    tokens: how many tokens of each input were read. estimated: an upstream provider told only their sum (which is
+    kept, divided by the inputs' lengths) or nothing at all (guessed from the lengths).
     """
 
     vectors: bytes
     dimensions: int
     tokens: tuple[int, ...]
+    estimated: bool = False
 
     def rows(self) -> list[list[float]]:
         """The vectors as lists, one for each input."""

@@ -5,14 +5,25 @@ Dialects call `Inference` and nothing below it.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
 from typing import Protocol
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from craton.core.access import Caller
-from craton.core.chat import ChatRequest, Event
+from craton.core.chat import ChatRequest, Event, Usage
+from craton.core.errors import CratonError, DeadlineExceeded
 from craton.core.model import EmbedAnswer, EmbedRequest, ModelInfo
+from craton.core.streams import closing
+from craton.serve.directory import Directory, Target
+from craton.serve.guarding import guard
+from craton.serve.metering import Meter, Record
+from craton.serve.pool import Pool
+from craton.serve.pricing import Prices
+from craton.serve.refusals import refuse_contradictions, refuse_unmet, refuse_verb
 
 
 class Call(Struct, frozen=True):
@@ -46,3 +57,142 @@ class Serving(Protocol):
     async def model(self, caller: Caller, name: str) -> ModelInfo:
         """Resolves a name, alias or vendor id. Raises NotFound."""
         ...
+
+
+class SchemaChecker(Protocol):
+    """Compiles what a request brings in a disposable process first (DESIGN: a bad schema must hurt nobody else)."""
+
+    async def check_request(self, request: ChatRequest) -> None:
+        """Raises InvalidRequest."""
+        ...
+
+
+class Tracer(Protocol):
+    """Is told of each finished record (OpenTelemetry, metrics)."""
+
+    def finished(self, record: Record) -> None: ...
+
+
+class Inference:
+    """Everything comes by constructor. compiles: engines that compile a request's schemas in native code."""
+
+    def __init__(
+        self,
+        directory: Directory,
+        pool: Pool,
+        meter: Meter,
+        checker: SchemaChecker,
+        prices: Prices,
+        tracer: Tracer,
+        clock: Callable[[], float],
+        *,
+        deadline: float = 600.0,
+        compiles: frozenset[str] = frozenset({"llama_cpp"}),
+    ) -> None:
+        self._directory = directory
+        self._pool = pool
+        self._meter = meter
+        self._checker = checker
+        self._prices = prices
+        self._tracer = tracer
+        self._clock = clock
+        self._deadline = deadline
+        self._compiles = compiles
+
+    async def chat(self, call: Call, request: ChatRequest) -> AsyncIterator[Event]:
+        with self._recorded(call, request) as record:
+            refuse_contradictions(request)
+            ends = asyncio.get_running_loop().time() + self._seconds(call)
+            target = await self._resolve(call, request.model, record)
+            refuse_verb(target.info, "chat")
+            if target.info.engine in self._compiles:
+                await self._checker.check_request(request)
+            async with self._pool.use(target) as loaded:
+                refuse_unmet(target.info, loaded.engine.capabilities, request)
+                async with loaded.admission.slot(ends):
+                    events = guard(loaded.engine.chat(replace(request, model=target.info.id)))
+                    async with closing(_until(ends, events, self._seconds(call))) as timed:
+                        async for event in timed:
+                            record.observe(event, self._clock())
+                            yield event
+
+    async def embed(self, call: Call, request: EmbedRequest) -> EmbedAnswer:
+        with self._recorded(call, request) as record:
+            target = await self._resolve(call, request.model, record)
+            refuse_verb(target.info, "embed")
+            ends = asyncio.get_running_loop().time() + self._seconds(call)
+            async with self._pool.use(target) as loaded, loaded.admission.slot(ends):
+                try:
+                    async with asyncio.timeout_at(ends):
+                        answer = await loaded.engine.embed(replace(request, model=target.info.id))
+                except TimeoutError:
+                    raise DeadlineExceeded(self._seconds(call)) from None
+            record.usage = Usage(sum(answer.tokens), 0)
+            return answer
+
+    async def count_tokens(self, call: Call, request: ChatRequest) -> int:
+        target = await self._directory.find(call.caller.tenant, request.model)
+        refuse_verb(target.info, "chat")
+        async with self._pool.use(target) as loaded:
+            refuse_unmet(target.info, loaded.engine.capabilities, request)
+            return await loaded.engine.count_tokens(replace(request, model=target.info.id))
+
+    async def models(self, caller: Caller) -> list[ModelInfo]:
+        return [target.info for target in await self._directory.targets(caller.tenant)]
+
+    async def model(self, caller: Caller, name: str) -> ModelInfo:
+        return (await self._directory.find(caller.tenant, name)).info
+
+    def _seconds(self, call: Call) -> float:
+        return call.deadline or self._deadline
+
+    async def _resolve(self, call: Call, name: str, record: Record) -> Target:
+        target = await self._directory.find(call.caller.tenant, name)
+        record.resolved = target.info.id
+        record.revision = target.info.revision
+        record.engine = target.info.engine
+        return target
+
+    @contextmanager
+    def _recorded(self, call: Call, request: ChatRequest | EmbedRequest) -> Iterator[Record]:
+        """Every request leaves a row, however it ends."""
+        record = Record(
+            tenant=call.caller.tenant,
+            id=call.request_id,
+            key_id=call.caller.key_id,
+            started=self._clock(),
+            dialect=call.dialect,
+            operation=call.operation,
+            model=request.model,
+            request=request,
+        )
+        try:
+            yield record
+        except CratonError as error:
+            record.status, record.error = "error", type(error).__name__
+            raise
+        except (asyncio.CancelledError, GeneratorExit):
+            record.status = "cancelled"
+            raise
+        except Exception:
+            record.status, record.error = "error", "Internal"
+            raise
+        finally:
+            record.seconds = self._clock() - record.started
+            record.cost = self._prices.cost(record.resolved, record.usage)
+            self._meter.add(record)
+            self._tracer.finished(record)
+
+
+async def _until(ends: float, events: AsyncIterator[Event], seconds: float) -> AsyncIterator[Event]:
+    """The events, until the loop's time `ends`. Raises DeadlineExceeded; closes the engine's stream either way."""
+    async with closing(events) as source:
+        while True:
+            try:
+                async with asyncio.timeout_at(ends):
+                    event = await anext(source)
+            except StopAsyncIteration:
+                return
+            except TimeoutError:
+                raise DeadlineExceeded(seconds) from None
+            yield event

@@ -1,0 +1,151 @@
+"""Where everything lives (CRATON_HOME) and what the operator set (CRATON_HOME/config.toml, all of it optional).
+
+[server]
+database = "postgresql+psycopg://..."     # default: SQLite in CRATON_HOME
+deadline = 600                            # seconds a request may take
+memory = "8GiB"                           # what loaded models may take together; default: 70% of the machine's
+idle = 900                                # seconds until an unused model is unloaded
+waiting = 256                             # requests that may queue for one model
+
+[traces]
+content = true                            # keep prompts and answers for `craton trace`
+days = 30
+
+[aliases]
+"us.anthropic.claude-sonnet-4" = "smollm2-135m-instruct"
+
+[engines.llama_cpp]                       # options handed to an engine
+threads = 2
+
+[echo]
+script = "replies.yaml"                   # scripted answers of the `echo` model
+
+[upstreams.deepseek]
+wire = "openai"                           # "openai", "anthropic" or "bedrock"
+base_url = "https://api.deepseek.com/v1"
+credential = "deepseek"                   # stored with `craton keys credential`
+models = { "deepseek-chat" = "deepseek-chat" }
+
+[outgoing]
+allow = ["huggingface.co"]                # hosts that Craton may call beside its upstreams
+
+[prices]
+"deepseek-chat" = { input = 0.27, output = 1.10 }
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Literal
+
+import msgspec
+from msgspec import Struct, field
+
+from craton.core.errors import InvalidRequest
+from craton.serve.pricing import Price
+
+
+@dataclass(frozen=True, slots=True)
+class Home:
+    """The one folder in which everything lives."""
+
+    path: Path
+
+    @classmethod
+    def from_environment(cls) -> Home:
+        return cls(Path(os.environ.get("CRATON_HOME") or Path.home() / ".craton").expanduser().absolute())
+
+    def create(self) -> None:
+        """Makes the folder, for its owner alone."""
+        self.path.mkdir(parents=True, exist_ok=True, mode=0o700)
+
+    @property
+    def database(self) -> Path:
+        return self.path / "craton.db"
+
+    @property
+    def blobs(self) -> Path:
+        return self.path / "blobs"
+
+    @property
+    def config(self) -> Path:
+        return self.path / "config.toml"
+
+    @property
+    def root_key(self) -> Path:
+        return self.path / "root.key"
+
+    @property
+    def server(self) -> Path:
+        """Where the running server says its address: JSON of `app.server.Running`."""
+        return self.path / "server.json"
+
+
+class ServerSettings(Struct, frozen=True, forbid_unknown_fields=True):
+    database: str = ""
+    deadline: float = 600.0
+    memory: str = ""
+    idle: float = 900.0
+    waiting: int = 256
+
+
+class TraceSettings(Struct, frozen=True, forbid_unknown_fields=True):
+    content: bool = True
+    days: float = 30.0
+
+
+class EchoSettings(Struct, frozen=True, forbid_unknown_fields=True):
+    script: str = ""
+
+
+class UpstreamSettings(Struct, frozen=True, forbid_unknown_fields=True):
+    """models: name here -> the provider's name for it. verbs: what these models do."""
+
+    wire: Literal["openai", "anthropic", "bedrock"]
+    models: dict[str, str]
+    base_url: str = ""
+    credential: str = ""
+    region: str = ""
+    verbs: tuple[Literal["chat", "embed"], ...] = ("chat",)
+    context_length: int | None = None
+    options: dict[str, Any] = {}
+
+
+class OutgoingSettings(Struct, frozen=True, forbid_unknown_fields=True):
+    allow: tuple[str, ...] = ()
+
+
+class Settings(Struct, frozen=True, forbid_unknown_fields=True):
+    server: ServerSettings = ServerSettings()
+    traces: TraceSettings = TraceSettings()
+    echo: EchoSettings = EchoSettings()
+    aliases: dict[str, str] = {}
+    engines: dict[str, dict[str, Any]] = {}
+    upstreams: dict[str, UpstreamSettings] = {}
+    outgoing: OutgoingSettings = OutgoingSettings()
+    prices: dict[str, Price] = field(default_factory=dict)
+
+
+def load_settings(path: Path) -> Settings:
+    """The settings in this file; defaults when there is none. Raises InvalidRequest naming what is wrong in it."""
+    if not path.is_file():
+        return Settings()
+    try:
+        return msgspec.convert(tomllib.loads(path.read_text("utf-8")), Settings)
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError) as error:
+        raise InvalidRequest(str(error), path.name) from error
+
+
+_UNITS = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
+
+
+def parse_bytes(text: str) -> int:
+    """ "8GiB", "512 MB", "1073741824" -> bytes (all units are powers of 1024). Raises InvalidRequest."""
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(?:i?b)?", text.strip().lower())
+    if match is None:
+        raise InvalidRequest(f"{text!r} is not a size such as 8GiB", "size")
+    return int(float(match[1]) * _UNITS[match[2]])

@@ -1,0 +1,17 @@
+"""The guarding stage of the stream.
+
+An event transformer that may hold events back, rewrite them, or end the stream with its own stop reason and cancel the
+engine. Guardrails are not built yet: this is the identity, and a request that names a guardrail is refused
+(`serve.refusals`). It stands in the path from the first day so that no answer will ever go around it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+from craton.core.chat import Event
+
+
+def guard(events: AsyncIterator[Event]) -> AsyncIterator[Event]:
+    """The events that may leave."""
+    return events

@@ -1,0 +1,186 @@
+"""Usage rows and traces, committed in groups.
+
+SQLite commits some 400 times a second here, so rows are gathered for a moment and written in one transaction by a
+thread. A crash can lose the rows of that moment (docs/decisions.md says why that is acceptable for these rows and no
+others).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import msgspec
+from sqlalchemy import delete, insert
+
+from craton.core.chat import ChatRequest, Delta, Event, Folder, Stop, Usage
+from craton.core.model import EmbedRequest
+from craton.serve.tables import requests, traces
+from craton.store.database import Database
+
+GROUP_SECONDS = 0.05
+GROUP_ROWS = 500
+RETRY_SECONDS = 1.0
+BACKLOG = 20_000  # rows that may wait in memory while the database cannot be written; past that, the oldest go
+MAX_TRACE = 256 * 1024  # bytes of JSON kept of a request or an answer
+
+log = logging.getLogger("craton.metering")
+
+
+@dataclass(slots=True)
+class Record:
+    """One request while it runs, then its row. Times come from the injected clock (seconds)."""
+
+    tenant: str
+    id: str
+    key_id: str
+    started: float
+    dialect: str
+    operation: str
+    model: str
+    request: ChatRequest | EmbedRequest
+    resolved: str = ""
+    revision: str = ""
+    engine: str = ""
+    status: str = "ok"
+    error: str = ""
+    stop: str = ""
+    usage: Usage | None = None
+    first_token_seconds: float | None = None
+    seconds: float = 0.0
+    cost: float | None = None
+    events: list[Event] = field(default_factory=list)
+
+    def observe(self, event: Event, now: float) -> None:
+        self.events.append(event)
+        if isinstance(event, Delta):
+            if self.first_token_seconds is None:
+                self.first_token_seconds = now - self.started
+        elif isinstance(event, Stop):
+            self.stop = event.reason
+        elif isinstance(event, Usage):
+            self.usage = event
+
+    def row(self) -> dict[str, Any]:
+        usage = self.usage or Usage(0, 0)
+        names = (
+            "tenant id key_id started dialect operation resolved revision engine status error stop "
+            "first_token_seconds seconds cost"
+        )
+        return {name: getattr(self, name) for name in names.split()} | {
+            "model": self.model[:512],
+            "input_tokens": usage.input,
+            "output_tokens": usage.output,
+            "cached_tokens": usage.cached_input,
+        }
+
+    def trace(self, now: float) -> dict[str, Any]:
+        answer = ""
+        if self.events:
+            folder = Folder()
+            for event in self.events:
+                folder.add(event)
+            try:
+                answer = _as_json(folder.answer())
+            except ValueError:  # broken off: keep what there was
+                answer = _as_json(tuple(self.events))
+        return {
+            "tenant": self.tenant,
+            "request_id": self.id,
+            "created": now,
+            "request": _as_json(self.request),
+            "answer": answer,
+        }
+
+
+class Meter:
+    """Takes finished records; writes them from one background task.
+
+    keep_content: whether prompts and answers are kept. keep_days: for how long.
+    """
+
+    def __init__(
+        self, database: Database, clock: Callable[[], float], *, keep_content: bool = True, keep_days: float = 30
+    ) -> None:
+        self._database = database
+        self._clock = clock
+        self._keep_content = keep_content
+        self._keep_seconds = keep_days * 86_400
+        self._records: list[Record] = []
+        self._wake = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self._closing = False
+
+    def start(self) -> None:
+        self._task = asyncio.create_task(self._run())
+
+    def add(self, record: Record) -> None:
+        self._records.append(record)
+        self._wake.set()
+
+    async def flush(self) -> None:
+        """Everything added so far is committed when this returns. What cannot be written is kept for the next try."""
+        while self._records:
+            group, self._records = self._records[:GROUP_ROWS], self._records[GROUP_ROWS:]
+            try:
+                await asyncio.to_thread(self._write, group)
+            except BaseException:
+                self._records = (group + self._records)[-BACKLOG:]
+                raise
+
+    async def close(self) -> None:
+        self._closing = True
+        self._wake.set()
+        if self._task is not None:
+            await self._task
+
+    async def _run(self) -> None:
+        await asyncio.to_thread(self._forget_old)
+        while not (self._closing and not self._records):
+            await self._wake.wait()
+            self._wake.clear()
+            if not self._closing:
+                await asyncio.sleep(GROUP_SECONDS)
+            try:
+                await self.flush()
+            except Exception:
+                log.exception("usage rows could not be written; %d are waiting", len(self._records))
+                if self._closing:
+                    return
+                await asyncio.sleep(RETRY_SECONDS)
+                self._wake.set()
+
+    def _write(self, records: list[Record]) -> None:
+        now = self._clock()
+        rows = [record.row() for record in records]
+        contents = [record.trace(now) for record in records] if self._keep_content else []
+        with self._database.write() as connection:
+            connection.execute(insert(requests), rows)
+            if contents:
+                connection.execute(insert(traces), contents)
+
+    def _forget_old(self) -> None:
+        with self._database.write() as connection:
+            connection.execute(delete(traces).where(traces.c.created < self._clock() - self._keep_seconds))
+
+
+def _as_json(value: Any) -> str:
+    plain = msgspec.to_builtins(value, builtin_types=(bytes,))
+    encoded = msgspec.json.encode(_without_bytes(plain)).decode()
+    if len(encoded) <= MAX_TRACE:
+        return encoded
+    return msgspec.json.encode({"truncated": True, "characters": len(encoded), "begins": encoded[:MAX_TRACE]}).decode()
+
+
+def _without_bytes(value: Any) -> Any:
+    if isinstance(value, bytes):
+        return {"bytes": len(value), "sha256": hashlib.sha256(value).hexdigest()}
+    if isinstance(value, dict):
+        return {key: _without_bytes(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_without_bytes(item) for item in value]
+    return value

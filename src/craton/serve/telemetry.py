@@ -1,0 +1,91 @@
+"""What a server is expected to show of itself: Prometheus metrics, and OpenTelemetry spans where an endpoint is set."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Protocol
+
+from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
+
+from craton.serve.metering import Record
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from craton.serve.pool import Pool
+
+_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
+
+
+class Metrics:
+    """The counters. One registry per server, none global."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self._http = Counter(
+            "craton_http_requests", "Requests answered.", ("dialect", "operation", "status"), registry=self.registry
+        )
+        self._http_seconds = Histogram(
+            "craton_http_request_seconds",
+            "Seconds from the request's head to the end of its answer.",
+            ("dialect", "operation"),
+            buckets=_SECONDS,
+            registry=self.registry,
+        )
+        self._tokens = Counter("craton_tokens", "Tokens read and written.", ("model", "kind"), registry=self.registry)
+        self._runs = Counter(
+            "craton_model_requests", "Requests that reached a model.", ("model", "status"), registry=self.registry
+        )
+        self._first_token = Histogram(
+            "craton_first_token_seconds",
+            "Seconds to the first token.",
+            ("model",),
+            buckets=_SECONDS,
+            registry=self.registry,
+        )
+        self._loaded = Gauge("craton_models_loaded", "Models in memory.", registry=self.registry)
+        self._running = Gauge(
+            "craton_model_running", "Requests that a model works on.", ("model",), registry=self.registry
+        )
+        self._waiting = Gauge(
+            "craton_model_waiting", "Requests that wait for a model.", ("model",), registry=self.registry
+        )
+
+    def answered(self, dialect: str, operation: str, status: int, seconds: float) -> None:
+        self._http.labels(dialect, operation, str(status)).inc()
+        self._http_seconds.labels(dialect, operation).observe(seconds)
+
+    def finished(self, record: Record) -> None:
+        if not record.resolved:
+            return  # a name that means no model must not become a label: strangers choose those
+        self._runs.labels(record.resolved, record.status).inc()
+        if record.usage is not None:
+            self._tokens.labels(record.resolved, "input").inc(record.usage.input)
+            self._tokens.labels(record.resolved, "output").inc(record.usage.output)
+        if record.first_token_seconds is not None:
+            self._first_token.labels(record.resolved).observe(record.first_token_seconds)
+
+    def exposition(self, pool: Pool) -> bytes:
+        """Everything in Prometheus' text format."""
+        loaded = pool.loaded()
+        self._loaded.set(len(loaded))
+        self._running.clear()
+        self._waiting.clear()
+        for model in loaded:
+            self._running.labels(model.target.info.id).set(model.admission.running)
+            self._waiting.labels(model.target.info.id).set(model.admission.waiting)
+        return generate_latest(self.registry)
+
+
+class Finished(Protocol):
+    def finished(self, record: Record) -> None: ...
+
+
+class Fanout:
+    """Tells several about each finished record."""
+
+    def __init__(self, listeners: Sequence[Finished]) -> None:
+        self._listeners = listeners
+
+    def finished(self, record: Record) -> None:
+        for listener in self._listeners:
+            listener.finished(record)
