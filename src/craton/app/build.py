@@ -1,0 +1,270 @@
+"""The composition root: everything is built here, by constructor arguments, and nothing is global."""
+
+from __future__ import annotations
+
+import logging
+import os
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from craton.access.keys import Keys, NewKey
+from craton.access.root import ensure_root, load_master
+from craton.access.vault import Vault
+from craton.app.backstage import Backstage
+from craton.app.config import Home, Settings, load_settings, parse_bytes
+from craton.app.upstreams import Connector, allowed_hosts
+from craton.core.model import ModelInfo
+from craton.engines.checking import Checker
+from craton.hub.catalog import Catalog
+from craton.hub.memory import MemoryNeed, memory_needed
+from craton.hub.models import Models
+from craton.hub.repositories import Hub
+from craton.serve.directory import Directory, Target
+from craton.serve.history import History
+from craton.serve.inference import Inference
+from craton.serve.loading import IN_WORKERS, EngineLoader
+from craton.serve.metering import Meter
+from craton.serve.pool import Pool, PoolLimits
+from craton.serve.pricing import Prices
+from craton.serve.sources import Echo, HubModels, Upstream, Upstreams
+from craton.serve.spans import Spans
+from craton.serve.telemetry import Fanout, Metrics
+from craton.store.blobs import Blobs
+from craton.store.database import Database
+from craton.store.migrations import upgrade
+from craton.wire.anthropic.dialect import AnthropicDialect
+from craton.wire.anthropic.errors import write_error as write_anthropic_error
+from craton.wire.authentication import Authenticator
+from craton.wire.aws.dialect import AwsDialect
+from craton.wire.aws.refusals import refuse_service, write_unrouted
+from craton.wire.fallback import Fallback
+from craton.wire.gateway import Gateway
+from craton.wire.http import Request, Route
+from craton.wire.native import NativeDialect
+from craton.wire.openai.dialect import OpenAIDialect
+from craton.wire.openai.errors import write_error as write_openai_error
+from craton.wire.router import Router
+
+if TYPE_CHECKING:
+    import httpx
+
+DEFAULT_MEMORY_SHARE = 0.7
+DEFAULT_CONTEXT = 8192  # tokens; as the engines settle it when the operator does not
+DEFAULT_PARALLEL = 4
+SPOKEN_SERVICES = frozenset({"bedrock"})
+
+log = logging.getLogger("craton")
+
+
+@dataclass(frozen=True, slots=True)
+class Platform:
+    """What stands without a server: rows, blobs, keys, the hub. The command line works on it directly."""
+
+    home: Home
+    settings: Settings
+    database: Database
+    blobs: Blobs
+    keys: Keys
+    vault: Vault
+    hub: Hub
+    catalog: Catalog
+    history: History
+    new_root: NewKey | None
+
+    def close(self) -> None:
+        self.database.close()
+
+
+def open_platform(home: Home) -> Platform:
+    """Opens CRATON_HOME, making and migrating what is missing. Raises InvalidRequest for a bad config.toml."""
+    home.create()
+    settings = load_settings(home.config)
+    database = Database(settings.server.database) if settings.server.database else Database.at(home.database)
+    upgrade(database)
+    blobs = Blobs(home.blobs)
+    master = load_master(home.path)
+    keys = Keys(database, master)
+    hub = Hub(database, blobs, time.time)
+    return Platform(
+        home=home,
+        settings=settings,
+        database=database,
+        blobs=blobs,
+        keys=keys,
+        vault=Vault(database, master),
+        hub=hub,
+        catalog=Catalog(Models(hub)),
+        history=History(database),
+        new_root=ensure_root(home.path, keys),
+    )
+
+
+class OutgoingClient:
+    """The one outgoing HTTP client, opened at its first use: most servers never call out."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._allow = allowed_hosts(settings)
+        self._client: httpx.AsyncClient | None = None
+
+    def get(self) -> httpx.AsyncClient:
+        if self._client is None:
+            from craton.access.outgoing import outgoing
+
+            self._client = outgoing(self._allow)
+        return self._client
+
+    async def close(self) -> None:
+        if self._client is not None:
+            await self._client.aclose()
+
+
+class Server:
+    """Everything that answers requests: `gateway` is the ASGI application."""
+
+    def __init__(self, platform: Platform, environment: Mapping[str, str]) -> None:
+        settings = platform.settings
+        self._platform = platform
+        self._metrics = Metrics()
+        self._spans = Spans.from_environment(environment)
+        self._outgoing = OutgoingClient(settings)
+        self._checker = Checker()
+        self._meter = Meter(
+            platform.database, time.time, keep_content=settings.traces.content, keep_days=settings.traces.days
+        )
+        connector = Connector(settings.upstreams, platform.vault, self._outgoing.get)
+        loader = EngineLoader(platform.blobs.path, _engine_options(platform), connector.connect)
+        self._pool = Pool(loader.load, _bytes_needed(settings), _limits(settings))
+        directory = Directory([Echo(time.time()), _upstreams(settings), HubModels(platform.catalog)], settings.aliases)
+        self._inference = Inference(
+            directory,
+            self._pool,
+            self._meter,
+            self._checker,
+            Prices(settings.prices),
+            Fanout([self._metrics, *([self._spans] if self._spans else [])]),
+            time.time,
+            deadline=settings.server.deadline,
+        )
+        self._backstage = Backstage(
+            directory, self._pool, platform.history, self._metrics, lambda info: describe_fit(info, settings)
+        )
+        self.router = Router(self._routes())
+        self.gateway = Gateway(
+            self.router,
+            Authenticator(platform.keys, time.time),
+            Fallback(write_unrouted, write_anthropic_error, write_openai_error, SPOKEN_SERVICES, refuse_service),
+            lifecycle=self,
+            observer=self,
+            new_id=lambda: os.urandom(16).hex(),
+        )
+
+    def _routes(self) -> list[Route]:
+        dialects = (
+            AwsDialect(self._inference),
+            OpenAIDialect(self._inference, time.time),
+            AnthropicDialect(self._inference),
+            NativeDialect(self._backstage),
+        )
+        return [route for dialect in dialects for route in dialect.routes()]
+
+    async def start(self) -> None:
+        self._meter.start()
+        self._pool.start()
+        self._backstage.accepting = True
+
+    async def stop(self) -> None:
+        self._backstage.accepting = False
+        await self._pool.close()
+        await self._checker.close()
+        await self._meter.close()
+        await self._outgoing.close()
+        if self._spans is not None:
+            self._spans.close()
+
+    def request_finished(self, request: Request, route: Route | None, status: int, seconds: float) -> None:
+        dialect, operation = (route.dialect, route.operation) if route else ("", "unknown")
+        self._metrics.answered(dialect, operation, status, seconds)
+        if log.isEnabledFor(logging.INFO):
+            log.info(
+                "request",
+                extra={
+                    "request_id": request.request_id,
+                    "method": request.method,
+                    "path": request.path[:300],
+                    "dialect": dialect,
+                    "operation": operation,
+                    "status": status,
+                    "ms": round(seconds * 1000, 2),
+                    "key": request.caller.key_id if request.caller else "",
+                    "tenant": request.caller.tenant if request.caller else "",
+                },
+            )
+
+
+def describe_fit(info: ModelInfo, settings: Settings) -> dict[str, Any]:
+    """ "Will it fit?": what the model would take when loaded, beside what there is (bytes)."""
+    needed = _memory_needed(info, settings)
+    available = available_memory()
+    return {
+        "memory_needed": needed,
+        "memory_available": available,
+        "memory_limit": memory_limit(settings),
+        "fits": needed.total <= min(available, memory_limit(settings)),
+    }
+
+
+def available_memory() -> int:
+    """Bytes that could be used now, without swapping; the total where the system does not tell."""
+    with suppress(OSError):
+        for line in Path("/proc/meminfo").read_text("ascii").splitlines():
+            if line.startswith("MemAvailable:"):
+                return int(line.split()[1]) * 1024
+    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+
+def memory_limit(settings: Settings) -> int:
+    """Bytes that loaded models may take together."""
+    if settings.server.memory:
+        return parse_bytes(settings.server.memory)
+    return int(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") * DEFAULT_MEMORY_SHARE)
+
+
+def _limits(settings: Settings) -> PoolLimits:
+    return PoolLimits(memory_limit(settings), settings.server.idle, settings.server.waiting)
+
+
+def _engine_options(platform: Platform) -> dict[str, dict[str, Any]]:
+    options = {name: dict(given) for name, given in platform.settings.engines.items()}
+    script = platform.settings.echo.script
+    if script:
+        options.setdefault("echo", {})["script"] = str(platform.home.path / script)
+    return options
+
+
+def _memory_needed(info: ModelInfo, settings: Settings) -> MemoryNeed:
+    options = settings.engines.get(info.engine, {})
+    context = options.get("context") or min(info.context_length or DEFAULT_CONTEXT, DEFAULT_CONTEXT)
+    return memory_needed(info, context, options.get("parallel") or DEFAULT_PARALLEL)
+
+
+def _bytes_needed(settings: Settings) -> Callable[[Target], int]:
+    """What loading a model takes here; nothing for those that live elsewhere."""
+
+    def needed(target: Target) -> int:
+        return _memory_needed(target.info, settings).total if target.info.engine in IN_WORKERS else 0
+
+    return needed
+
+
+def _upstreams(settings: Settings) -> Upstreams:
+    return Upstreams(
+        {
+            name: Upstream(name, upstream.models, upstream.verbs, upstream.context_length)
+            for name, upstream in settings.upstreams.items()
+        },
+        time.time(),
+    )

@@ -1,0 +1,129 @@
+"""Runs the gateway under uvicorn: caps request heads before parsing, says where it listens, stops gracefully."""
+
+from __future__ import annotations
+
+import logging
+import os
+import socket
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import uvicorn
+from msgspec import Struct
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
+
+from craton.wire.gateway import MAX_HEADERS, MAX_PATH
+
+GRACE_SECONDS = 10  # for requests in flight when the server is told to stop
+_TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+
+
+class Running(Struct, frozen=True):
+    """What a running server writes to CRATON_HOME/server.json."""
+
+    url: str
+    pid: int
+
+
+class CappedProtocol(HttpToolsProtocol):
+    """httptools gathers a request's head without bound; this one hangs up on heads that grow too long."""
+
+    _head_bytes = 0
+    _in_head = True
+
+    def on_message_begin(self) -> None:
+        self._head_bytes, self._in_head = 0, True
+        super().on_message_begin()
+
+    def on_headers_complete(self) -> None:
+        self._in_head = False
+        super().on_headers_complete()
+
+    def data_received(self, data: bytes) -> None:
+        super().data_received(data)
+        if self._in_head:
+            self._head_bytes += len(data)
+            if self._head_bytes > MAX_HEADERS + MAX_PATH and not self.transport.is_closing():
+                self.transport.write(_TOO_LARGE)
+                self.transport.close()
+
+    def on_message_complete(self) -> None:
+        super().on_message_complete()
+        self._head_bytes, self._in_head = 0, True
+
+
+def bind(host: str, port: int) -> socket.socket:
+    """The listening socket, bound before anything else starts so that a taken port is told at once. Raises OSError."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.bind((host, port))
+    return listener
+
+
+def url_of(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def run(application: Any, listener: socket.socket, address_file: Path, on_ready: Callable[[str], None]) -> None:
+    """Serves until SIGINT or SIGTERM. on_ready is called with the URL once requests are answered."""
+    config = uvicorn.Config(
+        application,
+        http=CappedProtocol,
+        ws="none",
+        loop="uvloop" if sys.platform != "win32" else "asyncio",
+        lifespan="on",
+        access_log=False,
+        log_config=None,
+        server_header=False,
+        timeout_graceful_shutdown=GRACE_SECONDS,
+        backlog=2048,
+    )
+    url = url_of(listener)
+    server = _Server(config, lambda: _announce(url, address_file, on_ready))
+    try:
+        server.run(sockets=[listener])
+    finally:
+        _withdraw(address_file)
+    if not server.started:
+        raise SystemExit(3)
+
+
+def running(address_file: Path) -> Running | None:
+    """The server that says it runs here, if its process is alive."""
+    try:
+        found = msgspec.json.decode(address_file.read_bytes(), type=Running)
+        os.kill(found.pid, 0)
+    except (OSError, msgspec.DecodeError):
+        return None
+    return found
+
+
+class _Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config, on_started: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._on_started = on_started
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        if self.started:
+            self._on_started()
+
+
+def _announce(url: str, address_file: Path, on_ready: Callable[[str], None]) -> None:
+    temporary = address_file.with_suffix(f".{os.getpid()}.tmp")
+    temporary.write_bytes(msgspec.json.encode(Running(url, os.getpid())))
+    temporary.replace(address_file)
+    logging.getLogger("craton").info("listening on %s", url)
+    on_ready(url)
+
+
+def _withdraw(address_file: Path) -> None:
+    found = running(address_file)
+    if found is not None and found.pid == os.getpid():
+        address_file.unlink(missing_ok=True)

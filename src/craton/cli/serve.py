@@ -1,0 +1,93 @@
+"""`craton serve`."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import sys
+from typing import Any
+
+import click
+
+from craton.cli.output import notices
+from craton.core.errors import InvalidRequest
+
+SNIPPET = """\
+Try it, in another terminal:
+
+    craton chat "What is supervised learning?"
+    craton exec -- python your_boto3_script.py     # every endpoint and key set, for that command only
+
+or with any client:
+
+    curl {url}/v1/chat/completions -H "authorization: Bearer $(cat {root_key})" \\
+      -d '{{"model": "{model}", "messages": [{{"role": "user", "content": "What is supervised learning?"}}]}}'
+"""
+
+
+@click.command()
+@click.option("--host", default="127.0.0.1", show_default=True, help="The address to listen on.")
+@click.option("--port", default=8000, show_default=True, type=click.IntRange(0, 65535), help="0 picks a free one.")
+@click.option("--log-level", default="warning", type=click.Choice(["debug", "info", "warning", "error"]))
+@click.option("--log-format", default=None, type=click.Choice(["text", "json"]), help="Default: text on a terminal.")
+def serve(host: str, port: int, log_level: str, log_format: str | None) -> None:
+    """Serve models over the APIs of Bedrock, OpenAI and Anthropic.
+
+    The first start makes a root key (CRATON_HOME/root.key) and shows it once.
+    """
+    from craton.app.build import Server, open_platform
+    from craton.app.config import Home
+    from craton.app.server import bind, run
+
+    _set_up_logging(log_level, log_format or ("text" if sys.stderr.isatty() else "json"))
+    home = Home.from_environment()
+    try:
+        listener = bind(host, port)
+    except OSError as error:
+        raise InvalidRequest(f"{error.strerror}; choose another with --port", f"{host}:{port}") from error
+    platform = open_platform(home)
+    out = notices()
+    if platform.new_root is not None:
+        out.print(f"Your root key, shown this once (it also stands in {home.root_key}):\n", soft_wrap=True)
+        out.print(f"    {platform.new_root.token}\n", soft_wrap=True)
+    server = Server(platform, os.environ)
+
+    def on_ready(url: str) -> None:
+        out.print(f"Craton answers on {url}", soft_wrap=True)
+        if sys.stderr.isatty():
+            model = "smollm2-135m-instruct"
+            out.print(SNIPPET.format(url=url, root_key=home.root_key, model=model), soft_wrap=True, markup=False)
+
+    try:
+        run(server.gateway, listener, home.server, on_ready)
+    finally:
+        platform.close()
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object a line. What callers attach with `extra=` becomes members."""
+
+    _STANDARD = frozenset(vars(logging.makeLogRecord({}))) | {"message", "taskName"}
+
+    def format(self, record: logging.LogRecord) -> str:
+        line: dict[str, Any] = {
+            "time": self.formatTime(record, "%Y-%m-%dT%H:%M:%S"),
+            "level": record.levelname.lower(),
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        line |= {name: value for name, value in vars(record).items() if name not in self._STANDARD}
+        if record.exc_info:
+            line["exception"] = self.formatException(record.exc_info)
+        return json.dumps(line, default=str)
+
+
+def _set_up_logging(level: str, form: str) -> None:
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        JsonFormatter() if form == "json" else logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s")
+    )
+    root = logging.getLogger()
+    root.handlers[:] = [handler]
+    root.setLevel(level.upper())

@@ -1,0 +1,91 @@
+"""A BERT encoder's weights, read from safetensors and checked against the configuration before anything is built."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import safetensors
+from numpy.typing import NDArray
+
+from craton.core.errors import Damaged, Unsupported
+from craton.engines.bert.config import BertConfig
+
+Array = NDArray[np.float32]
+FILE = "model.safetensors"
+
+
+def expected_shapes(config: BertConfig) -> Iterator[tuple[str, tuple[int, ...]]]:
+    """The tensors that the graph needs, without a "bert." prefix. Linear weights are (out, in)."""
+    hidden, wide = config.hidden, config.intermediate
+    yield "embeddings.word_embeddings.weight", (config.vocabulary, hidden)
+    yield "embeddings.position_embeddings.weight", (config.positions, hidden)
+    yield "embeddings.token_type_embeddings.weight", (config.token_types, hidden)
+    yield from _norm("embeddings.LayerNorm", hidden)
+    for layer in range(config.layers):
+        name = f"encoder.layer.{layer}"
+        for part in ("query", "key", "value"):
+            yield from _linear(f"{name}.attention.self.{part}", hidden, hidden)
+        yield from _linear(f"{name}.attention.output.dense", hidden, hidden)
+        yield from _norm(f"{name}.attention.output.LayerNorm", hidden)
+        yield from _linear(f"{name}.intermediate.dense", wide, hidden)
+        yield from _linear(f"{name}.output.dense", hidden, wide)
+        yield from _norm(f"{name}.output.LayerNorm", hidden)
+
+
+def _linear(name: str, rows: int, columns: int) -> Iterator[tuple[str, tuple[int, ...]]]:
+    yield f"{name}.weight", (rows, columns)
+    yield f"{name}.bias", (rows,)
+
+
+def _norm(name: str, size: int) -> Iterator[tuple[str, tuple[int, ...]]]:
+    yield f"{name}.weight", (size,)
+    yield f"{name}.bias", (size,)
+
+
+def read_weights(files: dict[str, str], config: BertConfig) -> dict[str, Array]:
+    """name (without "bert.") -> float32 array, for exactly `expected_shapes`.
+
+    Raises Damaged for a missing tensor, a wrong shape, or values that are not finite; Unsupported for a number
+    type that is no floating-point type of BERT files.
+    """
+    if FILE not in files:
+        raise Unsupported(f"An embedding model without {FILE}", "Sharded weights and other formats are not read.")
+    try:
+        # Not safe_open: its numpy side has no bfloat16. The package types its classes, but not this function.
+        read = safetensors.deserialize(Path(files[FILE]).read_bytes())  # type: ignore[no-untyped-call]
+    except safetensors.SafetensorError as error:
+        raise Damaged(FILE, str(error)) from None
+    tensors = {_plain(name): tensor for name, tensor in read}
+    weights = {}
+    for name, shape in expected_shapes(config):
+        tensor = tensors.get(name)
+        if tensor is None:
+            raise Damaged(FILE, f"it has no tensor {name}")
+        if tuple(tensor["shape"]) != shape:
+            raise Damaged(FILE, f"{name} has the shape {tuple(tensor['shape'])}, config.json asks for {shape}")
+        weights[name] = _float32(name, tensor)
+    return weights
+
+
+def _plain(name: str) -> str:
+    """Older and task-specific files prefix "bert." and call a norm's weight and bias gamma and beta."""
+    name = name.removeprefix("bert.")
+    return name.replace("LayerNorm.gamma", "LayerNorm.weight").replace("LayerNorm.beta", "LayerNorm.bias")
+
+
+def _float32(name: str, tensor: dict[str, Any]) -> Array:
+    data, dtype = tensor["data"], tensor["dtype"]
+    if dtype == "F32":
+        values = np.frombuffer(data, dtype="<f4")
+    elif dtype == "F16":
+        values = np.frombuffer(data, dtype="<f2").astype(np.float32)
+    elif dtype == "BF16":  # the upper half of a float32
+        values = (np.frombuffer(data, dtype="<u2").astype(np.uint32) << 16).view(np.float32)
+    else:
+        raise Unsupported(f"The number type {dtype} of {name}", "F32, F16 and BF16 are.")
+    if not np.isfinite(values).all():
+        raise Damaged(FILE, f"{name} holds values that are not finite")
+    return values.reshape(tensor["shape"])

@@ -1,0 +1,264 @@
+"""The llama.cpp engine: chat over one GGUF model."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import secrets
+from collections import OrderedDict
+from collections.abc import AsyncGenerator, Callable
+from contextlib import aclosing
+
+from craton.core.chat import ChatRequest, Event, Json, Stop, Usage
+from craton.core.errors import InvalidRequest, ModelFailed, Unsupported
+from craton.core.model import Capabilities, EmbedAnswer, EmbedRequest
+from craton.engines.llama_cpp import grammar
+from craton.engines.llama_cpp.events import ChatReader, added, failure, logprobs, stopping_word, usage
+from craton.engines.llama_cpp.options import Options, settle
+from craton.engines.llama_cpp.requests import MAX_TOP_LOGPROBS, chat_limits, completion_limits, conversation
+from craton.engines.llama_cpp.server import LlamaServer, RefusedError, Verb
+from craton.engines.protocol import EngineSpec
+from craton.engines.templates import knows_tools, render
+from craton.engines.tool_prompting import CALL_OPEN, CallReader, MalformedCall, callable_tools, write_tools
+
+_KNOWN_GRAMMARS = 256
+
+
+def _new_id() -> str:
+    return f"call_{secrets.token_hex(12)}"
+
+
+class LlamaCppEngine:
+    """One GGUF model in this process. Use it on one event loop.
+
+    A model whose template knows tools is left to llama.cpp's own parsers; for the others the tools are written into
+    the prompt (`tool_prompting`) and the calls are held to their schemas by a grammar.
+    """
+
+    def __init__(self, model: str, options: Options, template: str | None, new_id: Callable[[], str] = _new_id) -> None:
+        self._model, self._options, self._template, self._new_id = model, options, template, new_id
+        self._native_tools = template is not None and knows_tools(template)
+        self._thinks = template is not None and ("<think>" in template or "reasoning" in template)
+        self._grammars: OrderedDict[bytes, bool] = OrderedDict()
+        self._server = LlamaServer(model, options, template)
+
+    @classmethod
+    def load(cls, spec: EngineSpec) -> LlamaCppEngine:
+        """Loads the model. The template is rendered once in the sandbox before llama.cpp's own engine sees it.
+
+        Raises InvalidRequest for bad options or a template that fails, Damaged and ModelUnavailable for bad files.
+        """
+        options = settle(spec)
+        template = spec.info.chat_template
+        if template is not None:
+            render(template, [{"role": "user", "content": "Hi"}])
+        return cls(spec.model, options, template)
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return Capabilities(
+            verbs=("chat",) if self._template is not None else (),
+            tools="native" if self._native_tools else "rendered",
+            output_schema=True,
+            reasoning=self._thinks,
+            top_logprobs=MAX_TOP_LOGPROBS,
+            many_choices=True,
+            seed=True,
+            logit_bias=True,
+            penalties=True,
+            cached_tokens=True,
+            concurrency=self._options.parallel,
+        )
+
+    async def chat(self, request: ChatRequest) -> AsyncGenerator[Event, None]:
+        """Answers. Raises ContextExceeded, InvalidRequest or Unsupported before any event; ModelFailed at any time."""
+        self._check(request)
+        rendered = bool(request.tools) and not self._native_tools
+        async with aclosing(self._with_calls(request) if rendered else self._plain(request)) as events:
+            async for event in events:
+                yield event
+
+    async def embed(self, request: EmbedRequest) -> EmbedAnswer:
+        raise Unsupported("embedding with a chat model", "Use an embedding model such as all-minilm-l6-v2.")
+
+    async def count_tokens(self, request: ChatRequest) -> int:
+        """What `chat` would report as Usage.input."""
+        self._check(request)
+        return len(await self._server.tokens(await self._prompt(request)))
+
+    async def close(self) -> None:
+        await self._server.close()
+
+    def _check(self, request: ChatRequest) -> None:
+        sampling = request.sampling
+        if self._template is None:
+            raise Unsupported(f"chat with {self._model}, which has no chat template")
+        if not request.messages:
+            raise InvalidRequest("there is no message", "messages")
+        if sampling.max_tokens is not None and sampling.max_tokens < 1:
+            raise InvalidRequest("at least 1", "sampling.max_tokens")
+        if not 1 <= sampling.n <= self._options.parallel:
+            raise InvalidRequest(f"between 1 and {self._options.parallel}", "sampling.n")
+        if sampling.logprobs is not None and not 0 <= sampling.logprobs <= MAX_TOP_LOGPROBS:
+            raise InvalidRequest(f"between 0 and {MAX_TOP_LOGPROBS}", "sampling.logprobs")
+        numbers = (sampling.temperature, sampling.top_p, sampling.min_p)
+        if not all(math.isfinite(number) for number in numbers if number is not None):
+            raise InvalidRequest("numbers must be finite", "sampling")
+        if any(not word for word in sampling.stop):
+            raise InvalidRequest("a stop sequence is empty", "sampling.stop")
+        if request.output_schema is not None and callable_tools(request):
+            raise Unsupported("an output schema together with tools")
+
+    def _prompted(self, request: ChatRequest) -> ChatRequest:
+        """The request as the chat template gets it."""
+        return request if self._native_tools else write_tools(request)
+
+    async def _prompt(self, request: ChatRequest) -> str:
+        try:
+            return await self._server.prompt(conversation(self._prompted(request)))
+        except RefusedError as error:
+            raise failure(self._model, error.error) from error
+
+    async def _plain(self, request: ChatRequest) -> AsyncGenerator[Event, None]:
+        """llama.cpp renders, parses reasoning and (where the template knows them) tool calls."""
+        request = self._prompted(request)
+        body = conversation(request) | chat_limits(request)
+        if request.output_schema is not None:
+            body["grammar"] = await self._compiled(grammar.answer(request.output_schema.schema), "output_schema")
+        reader = ChatReader(request.sampling.logprobs)
+        async with aclosing(self._chunks("chat", body)) as chunks:
+            async for chunk in chunks:
+                for event in reader.feed(chunk):
+                    yield event
+        yield self._counted(reader.usage)
+
+    async def _with_calls(self, request: ChatRequest) -> AsyncGenerator[Event, None]:
+        """The prompt is ours, and so is the reading of the calls.
+
+        A required call is held by the grammar from its first token. Otherwise the model writes freely until it opens a
+        call by itself; the run ends there and goes on in a second one (over the cached prompt) under the grammar, so
+        that free text costs no grammar and stop strings cannot cut a call.
+        """
+        if request.sampling.n > 1:
+            raise Unsupported("several choices together with tools on this model")
+        tools = callable_tools(request)
+        free = request.tool_choice.mode in ("auto", "none")
+        parallel = request.tool_choice.parallel
+        held = ""
+        if tools:
+            held = await self._compiled(grammar.calls(tools, parallel=parallel, opened=free), "tools")
+        sampling = request.sampling
+        body = completion_limits(sampling) | {"prompt": await self._prompt(request)}
+        reader = CallReader(self._new_id)
+        run = _Run(sampling.max_tokens)
+        try:
+            if free:
+                marks = [CALL_OPEN] if tools else []
+                first = body | {"stop": [*sampling.stop, *marks], "verbose": True}
+                async with aclosing(self._run(first, run, reader, sampling.logprobs)) as events:
+                    async for event in events:
+                        yield event
+            if not free or run.word == CALL_OPEN:
+                body = {key: value for key, value in body.items() if key != "stop"} | {"grammar": held}
+                if free:
+                    body["prompt"] += run.text + CALL_OPEN
+                    for event in reader.feed(CALL_OPEN):
+                        yield event
+                if run.left is not None:
+                    body["n_predict"] = run.left
+                if run.left != 0:
+                    async with aclosing(self._run(body, run, reader, sampling.logprobs)) as events:
+                        async for event in events:
+                            yield event
+            for event in reader.finish():
+                yield event
+        except MalformedCall as error:
+            raise ModelFailed(self._model, "its tool call left the form that the grammar holds it to") from error
+        yield run.stop(reader.calls)
+        yield self._counted(run.usage)
+
+    async def _run(
+        self, body: Json, run: _Run, reader: CallReader, wanted_logprobs: int | None
+    ) -> AsyncGenerator[Event, None]:
+        async with aclosing(self._chunks("completion", body)) as chunks:
+            async for chunk in chunks:
+                text = run.feed(chunk)
+                for choice in chunk.get("choices", ())[:1]:
+                    for event in reader.feed(text, logprobs(choice, wanted_logprobs)):
+                        yield event
+
+    async def _chunks(self, verb: Verb, body: Json) -> AsyncGenerator[Json, None]:
+        async with aclosing(self._server.stream(verb, body)) as chunks:
+            async for chunk in chunks:
+                if "error" in chunk:
+                    raise failure(self._model, chunk["error"])
+                yield chunk
+
+    async def _compiled(self, text: str, field: str) -> str:
+        """The grammar, once it is known to be in force: llama.cpp drops one that does not compile in silence, so it is
+        tried behind a word that cannot come by chance. Raises InvalidRequest."""
+        key = hashlib.sha256(text.encode()).digest()
+        if key not in self._grammars:
+            body = {
+                "prompt": "A",
+                "n_predict": 4,
+                "temperature": 0,
+                "cache_prompt": False,
+                "grammar": grammar.probe(text),
+            }
+            said = ""
+            async with aclosing(self._chunks("completion", body)) as chunks:
+                async for chunk in chunks:
+                    said += "".join(choice.get("text") or "" for choice in chunk.get("choices", ()))
+            self._grammars[key] = bool(said) and said[: len(grammar.SENTINEL)] == grammar.SENTINEL[: len(said)]
+            while len(self._grammars) > _KNOWN_GRAMMARS:
+                self._grammars.popitem(last=False)
+        self._grammars.move_to_end(key)
+        if not self._grammars[key]:
+            raise InvalidRequest("the JSON schema is not valid, or uses a keyword that cannot be enforced", field)
+        return text
+
+    def _counted(self, counted: Usage | None) -> Usage:
+        if counted is None:
+            raise ModelFailed(self._model, "its engine ended without counting its tokens")
+        return counted
+
+
+class _Run:
+    """What the one or two runs of an answer with calls have come to so far."""
+
+    def __init__(self, max_tokens: int | None) -> None:
+        self._max_tokens = max_tokens
+        self._reason = "stop"
+        self.text = ""
+        self.word: str | None = None
+        self.usage: Usage | None = None
+
+    @property
+    def left(self) -> int | None:
+        """Tokens that may still be written, None when there is no limit."""
+        if self._max_tokens is None or self.usage is None:
+            return self._max_tokens
+        return max(0, self._max_tokens - self.usage.output)
+
+    def feed(self, chunk: Json) -> str:
+        """Takes note of a chunk; its text."""
+        counted = usage(chunk)
+        if counted is not None:
+            self.usage = added(self.usage, counted)
+        text = ""
+        for choice in chunk.get("choices", ())[:1]:
+            text = choice.get("text") or ""
+            self.text += text
+            if choice.get("finish_reason"):
+                self._reason, self.word = choice["finish_reason"], stopping_word(chunk)
+        return text
+
+    def stop(self, calls: int) -> Stop:
+        if self._reason == "length" or self.left == 0:
+            return Stop(reason="max_tokens")
+        if calls:
+            return Stop(reason="tool_use")
+        if self.word and self.word != CALL_OPEN:
+            return Stop(reason="stop_sequence", sequence=self.word)
+        return Stop(reason="end_turn")

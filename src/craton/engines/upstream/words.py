@@ -1,0 +1,51 @@
+"""What the three request writers share."""
+
+from __future__ import annotations
+
+import base64
+
+from craton.core.chat import ChatRequest, Json, Part, TextPart, ToolUsePart
+from craton.core.errors import Unsupported
+
+
+def own(extra: Json | None, dialect: str) -> Json:
+    """The fields that this dialect left on a value: `extra` holds them under its name. Others' are not read."""
+    fields = (extra or {}).get(dialect)
+    return dict(fields) if isinstance(fields, dict) else {}
+
+
+def base64_text(data: bytes) -> str:
+    return base64.b64encode(data).decode("ascii")
+
+
+def refuse(part: Part, wire: str, where: str = "") -> Unsupported:
+    """The error for a part that the wire has no word for."""
+    kind = type(part).__name__.removesuffix("Part").removesuffix("Mark").lower()
+    return Unsupported(f"{kind} content{where} over the {wire} wire")
+
+
+def refuse_sampling(request: ChatRequest, wire: str, *names: str) -> None:
+    """Raises Unsupported when one of these sampling options is set."""
+    for name in names:
+        value = getattr(request.sampling, name)
+        if value is not None and not (name == "n" and value == 1):
+            raise Unsupported(f"sampling.{name} over the {wire} wire")
+
+
+def drop_unset(fields: Json) -> Json:
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def text_bytes(request: ChatRequest) -> int:
+    """Bytes of UTF-8 text in the prompt: the ground for an estimate where a provider counts no tokens."""
+    parts: list[Part] = [*request.system]
+    for message in request.messages:
+        parts += message.parts
+    size = sum(len(str(tool.schema)) + len(tool.description) for tool in request.tools)
+    for part in parts:
+        if isinstance(part, ToolUsePart):
+            size += len(str(part.arguments))
+        for piece in (part, *getattr(part, "content", ())):
+            if isinstance(piece, TextPart):
+                size += len(piece.text.encode())
+    return size

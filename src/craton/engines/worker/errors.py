@@ -1,0 +1,35 @@
+"""Typed errors on their way from a worker to the server: by class name and constructor values, known classes only."""
+
+from __future__ import annotations
+
+import inspect
+
+from craton.core import errors
+from craton.core.errors import CratonError, ModelFailed
+from craton.engines.worker.frames import WireError
+
+_PARAMETERS: dict[str, tuple[type[CratonError], tuple[str, ...]]] = {
+    name: (value, tuple(inspect.signature(value).parameters))
+    for name, value in vars(errors).items()
+    if isinstance(value, type) and issubclass(value, CratonError) and value is not CratonError
+}
+
+
+def to_wire(error: BaseException, model: str) -> WireError:
+    """Anything that Craton did not raise on purpose becomes a ModelFailed that tells nothing."""
+    name = type(error).__name__
+    if isinstance(error, CratonError) and name in _PARAMETERS:
+        return WireError(name, tuple(_plain(getattr(error, parameter)) for parameter in _PARAMETERS[name][1]))
+    return WireError("ModelFailed", (model, "an internal error of its engine"))
+
+
+def from_wire(error: WireError, model: str) -> CratonError:
+    """The error again. What is not known, or does not fit its class, becomes a ModelFailed."""
+    kind, parameters = _PARAMETERS.get(error.name, (None, ()))
+    if kind is None or len(error.values) != len(parameters):
+        return ModelFailed(model, "an error that is not known")
+    return kind(*error.values)
+
+
+def _plain(value: object) -> str | int | float | None:
+    return value if value is None or isinstance(value, (str, int, float)) else str(value)

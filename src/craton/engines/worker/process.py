@@ -1,0 +1,141 @@
+"""Starting a worker's process: a socket pair, a clean environment, its output kept in a short ring.
+
+A socket pair has no path and no port: nobody else can find it, and it is gone with its last holder. (DESIGN.md asked
+for a 0700 folder; this needs none.)
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+import sys
+from collections import deque
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+import craton
+
+log = logging.getLogger(__name__)
+
+KEPT_LINES = 100
+LINE_BYTES = 4096
+
+_PASSED = (
+    "PATH",
+    "HOME",
+    "LANG",
+    "LC_ALL",
+    "TMPDIR",
+    "TZ",
+    "LD_LIBRARY_PATH",
+    "DYLD_LIBRARY_PATH",
+    "CUDA_VISIBLE_DEVICES",
+    "OMP_NUM_THREADS",
+)
+_SET = {
+    "PYTHONNOUSERSITE": "1",
+    "PYTHONFAULTHANDLER": "1",
+    "HF_HUB_OFFLINE": "1",
+    "TRANSFORMERS_OFFLINE": "1",
+    "HF_HUB_DISABLE_TELEMETRY": "1",
+    "DO_NOT_TRACK": "1",
+}
+
+
+def clean_environment(environment: Mapping[str, str]) -> dict[str, str]:
+    """What a worker needs and no more: no keys, no proxies, nothing of the server's. Libraries are told to stay
+    offline and quiet; Python finds the same `craton` that the server runs."""
+    passed = {name: environment[name] for name in _PASSED if name in environment}
+    return {**passed, **_SET, "PYTHONPATH": str(Path(craton.__file__).parent.parent)}
+
+
+class Process:
+    """A running child with its end of the socket. `spawn` makes one."""
+
+    def __init__(self, process: asyncio.subprocess.Process, sock: socket.socket) -> None:
+        self._process = process
+        self.sock = sock
+        self.pid = process.pid
+        self._lines: deque[str] = deque(maxlen=KEPT_LINES)
+        self._reading = asyncio.create_task(self._read_output())
+
+    @classmethod
+    async def spawn(
+        cls, module: str, arguments: Sequence[str] = (), environment: Mapping[str, str] | None = None
+    ) -> Process:
+        """Runs `python -m module FD PID *arguments`. Cancelling this leaves no process behind."""
+        ours, theirs = socket.socketpair()
+        ours.setblocking(False)
+        starting = asyncio.ensure_future(
+            asyncio.create_subprocess_exec(
+                sys.executable,
+                *("-s", "-P", "-m", module, str(theirs.fileno()), str(os.getpid()), *arguments),
+                env=clean_environment(os.environ if environment is None else environment),
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.STDOUT,
+                pass_fds=(theirs.fileno(),),
+                start_new_session=True,
+                limit=LINE_BYTES,
+            )
+        )
+        try:
+            return cls(await asyncio.shield(starting), ours)
+        except asyncio.CancelledError:
+            process = cls(await starting, ours)  # asyncio leaves a process that is cancelled half way unreaped
+            ours.close()
+            process.kill()
+            await process.wait()
+            raise
+        except OSError:
+            ours.close()
+            raise
+        finally:
+            theirs.close()
+
+    async def _read_output(self) -> None:
+        output = self._process.stdout
+        assert output is not None
+        while data := await output.read(LINE_BYTES):
+            for line in data.decode("utf-8", "replace").splitlines():
+                self._lines.append(line)
+                log.debug("worker %d: %s", self.pid, line)
+
+    def last_words(self) -> str:
+        """The end of what it printed: for the server's log, never for clients."""
+        return "\n".join(self._lines)
+
+    def kill(self) -> None:
+        with suppress(ProcessLookupError):
+            self._process.kill()
+
+    async def wait(self) -> int:
+        """Its exit code, negative for a signal. Its output has been read by then."""
+        code = await self._process.wait()
+        await asyncio.wait([self._reading], timeout=1)
+        self._reading.cancel()
+        return code
+
+    async def end(self, grace: float) -> int:
+        """Waits up to `grace` seconds for it to leave by itself, then kills it. The exit code."""
+        try:
+            await asyncio.wait_for(asyncio.shield(self._process.wait()), grace)
+        except TimeoutError:
+            self.kill()
+        except BaseException:
+            self.kill()
+            await self.wait()
+            raise
+        return await self.wait()
+
+
+def how_it_ended(code: int) -> str:
+    """An exit code in words."""
+    if code < 0:
+        with suppress(ValueError):
+            return f"its process was killed by {signal.Signals(-code).name}"
+    return f"its process ended with exit code {code}"

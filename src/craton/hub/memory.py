@@ -1,0 +1,43 @@
+"""Will it fit? An estimate of the memory that a model takes, before it is loaded."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from craton.core.model import ModelInfo
+
+KV_BYTES = 2  # an f16
+PROCESS = 96 * 1024 * 1024  # bytes: a worker with its libraries, before it loads weights
+BATCH_TOKENS = 512  # that are computed at once
+
+
+class MemoryNeed(Struct, frozen=True):
+    """Bytes."""
+
+    weights: int
+    kv_cache: int
+    overhead: int
+
+    @property
+    def total(self) -> int:
+        return self.weights + self.kv_cache + self.overhead
+
+
+def memory_needed(info: ModelInfo, context: int, parallel: int = 1) -> MemoryNeed:
+    """context: tokens of one request; parallel: requests at once.
+
+    weights   the files' size (they are mapped or read whole)
+    kv_cache  2 (K and V) x layers x kv_heads x head_dimensions x context x parallel x 2 bytes. Zero for an encoder.
+              For models with sliding windows or layers without attention this is an upper bound.
+    overhead  the process, and one batch of 512 tokens: its logits in float32, or an encoder's activations
+              (about 12 vectors of the model's width for each token and, for each head, a row of scores)
+    """
+    details = info.details or {}
+    width, vocabulary = details.get("embedding_length", 0), details.get("vocabulary", 0)
+    heads = info.kv_heads or 0
+    if info.engine == "bert":
+        activations = BATCH_TOKENS * parallel * (12 * width + heads * context) * 4
+        return MemoryNeed(info.size_bytes, 0, PROCESS + activations)
+    vectors = 2 * (info.layers or 0) * heads * (info.head_dimensions or 0)
+    batch = BATCH_TOKENS * (vocabulary + 12 * width) * 4
+    return MemoryNeed(info.size_bytes, vectors * context * parallel * KV_BYTES, PROCESS + batch)

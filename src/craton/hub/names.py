@@ -1,0 +1,94 @@
+"""Which names a repository, a path in it and a ref may have.
+
+Names are rows, never parts of a path on disk; the rules keep them safe for the clients that will write them to one.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+
+from craton.core.errors import InvalidRequest
+from craton.core.repo import RepoId
+
+MAX_PATH_BYTES = 1024
+MAX_SEGMENT_BYTES = 255
+MAX_DEPTH = 64
+
+RESERVED_NAMESPACES = frozenset(
+    {
+        "agents",
+        "anthropic",
+        "api",
+        "console",
+        "datasets",
+        "docs",
+        "guardrail",
+        "guardrails",
+        "healthz",
+        "knowledgebases",
+    }
+    | {"metrics", "model", "models", "openai", "readyz", "resolve", "s3", "spaces", "v1", "v2", "xet"}
+)
+"""First path segments that the router uses for itself."""
+
+_REPO_PART = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,95}")
+_REF = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._/-]{0,254}")
+_COMMIT_ID = re.compile(r"[0-9a-f]{40}")
+
+
+def check_repo(repo: RepoId) -> None:
+    """Raises InvalidRequest for a namespace or name that a repository may not have."""
+    for field, value in (("namespace", repo.namespace), ("name", repo.name)):
+        if not _REPO_PART.fullmatch(value) or ".." in value or value.endswith((".", ".git")):
+            raise InvalidRequest(
+                f"{value[:96]!r} is not a repository {field}: use up to 96 letters, digits, '.', '_' and '-'", field
+            )
+    if repo.namespace.lower() in RESERVED_NAMESPACES:
+        raise InvalidRequest(f"the namespace {repo.namespace!r} is reserved", "namespace")
+
+
+def check_path(path: str) -> None:
+    """Raises InvalidRequest unless path is a relative name of a file, its parts joined by single slashes."""
+    reason = _path_fault(path)
+    if reason:
+        raise InvalidRequest(f"{path[:80]!r} is not a path: {reason}", "path")
+
+
+def _path_fault(path: str) -> str:
+    try:
+        size = len(path.encode())
+    except UnicodeEncodeError:
+        return "it is not valid Unicode"
+    if size > MAX_PATH_BYTES:
+        return f"it is longer than {MAX_PATH_BYTES} bytes"
+    if "\\" in path:
+        return "it holds a backslash"
+    if any(unicodedata.category(character) in {"Cc", "Zl", "Zp"} for character in path):
+        return "it holds a control character"
+    segments = path.split("/")
+    if len(segments) > MAX_DEPTH:
+        return f"it is deeper than {MAX_DEPTH} folders"
+    for segment in segments:
+        if segment in {"", ".", ".."} or segment.lower() == ".git":
+            return "it is absolute, or a part of it is empty, '.', '..' or '.git'"
+        if len(segment.encode()) > MAX_SEGMENT_BYTES:
+            return f"a part of it is longer than {MAX_SEGMENT_BYTES} bytes"
+    return ""
+
+
+def check_ref(name: str) -> None:
+    """Raises InvalidRequest for a name that a branch or tag may not have."""
+    if (
+        not _REF.fullmatch(name)
+        or is_commit_id(name)
+        or ".." in name
+        or "//" in name
+        or name.startswith("refs/")
+        or name.endswith(("/", ".", ".lock"))
+    ):
+        raise InvalidRequest(f"{name[:80]!r} is not a name for a branch or tag", "revision")
+
+
+def is_commit_id(name: str) -> bool:
+    return _COMMIT_ID.fullmatch(name) is not None

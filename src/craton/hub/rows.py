@@ -1,0 +1,132 @@
+"""The queries of the hub. Every one has the tenant in its condition."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from sqlalchemy import Connection, Row, insert, literal, select
+
+from craton.core.errors import NotFound
+from craton.core.repo import RepoId, Revision, TreeEntry
+from craton.hub import trees
+from craton.hub.names import is_commit_id
+from craton.hub.refs import Refs
+from craton.hub.tables import objects, repositories, revisions
+
+_BATCH = 500  # values in one SQL statement
+
+
+def find(connection: Connection, tenant: str, repo: RepoId, *, lock: bool = False) -> Row[str, float]:
+    """The repository's row. lock: writers of one repository wait for each other (SQLite has one writer anyway)."""
+    table = repositories.c
+    query = select(table.id, table.created).where(
+        table.tenant == tenant, table.kind == repo.kind, table.namespace == repo.namespace, table.name == repo.name
+    )
+    row = connection.execute(query.with_for_update() if lock else query).one_or_none()
+    if row is None:
+        raise NotFound("repository", repo.path)
+    return row
+
+
+def resolve(connection: Connection, tenant: str, repository: str, revision: str) -> str:
+    known = Refs(connection, tenant, repository)
+    found: str | None
+    if is_commit_id(revision):
+        found = find_revision(connection, tenant, repository, revision).id
+    elif revision.startswith("refs/heads/"):
+        found = known.get("branch", revision.removeprefix("refs/heads/"))
+    elif revision.startswith("refs/tags/"):
+        found = known.get("tag", revision.removeprefix("refs/tags/"))
+    else:
+        found = known.get("branch", revision) or known.get("tag", revision)
+    if found is None:
+        raise NotFound("revision", revision)
+    return found
+
+
+def find_revision(connection: Connection, tenant: str, repository: str, revision: str) -> Row[str, str]:
+    table = revisions.c
+    row = connection.execute(
+        select(table.id, table.tree).where(table.tenant == tenant, table.repository == repository, table.id == revision)
+    ).one_or_none()
+    if row is None:
+        raise NotFound("revision", revision)
+    return row
+
+
+def ancestors(
+    connection: Connection, tenant: str, repository: str, revision: str, offset: int, limit: int
+) -> list[Revision]:
+    fields = (revisions.c.id, revisions.c.parent, revisions.c.message, revisions.c.author, revisions.c.created)
+    mine = select(*fields).where(revisions.c.tenant == tenant, revisions.c.repository == repository)
+    walk = mine.add_columns(literal(0).label("depth")).where(revisions.c.id == revision).cte("walk", recursive=True)
+    walk = walk.union_all(mine.add_columns(walk.c.depth + 1).where(revisions.c.id == walk.c.parent))
+    rows = connection.execute(
+        select(*(walk.c[field.name] for field in fields)).order_by(walk.c.depth).offset(offset).limit(limit)
+    )
+    return [Revision(*row) for row in rows]
+
+
+def fetcher(connection: Connection, tenant: str, repository: str) -> trees.Fetch:
+    def fetch(digests: Iterable[str]) -> Mapping[str, bytes]:
+        wanted, found = list(digests), {}
+        for start in range(0, len(wanted), _BATCH):
+            rows = connection.execute(
+                select(objects.c.digest, objects.c.content).where(
+                    objects.c.tenant == tenant,
+                    objects.c.repository == repository,
+                    objects.c.digest.in_(wanted[start : start + _BATCH]),
+                )
+            )
+            found.update({row.digest: row.content for row in rows})
+        return found
+
+    return fetch
+
+
+def load_tree(connection: Connection, tenant: str, repository: str, revision: str) -> dict[str, TreeEntry]:
+    root = find_revision(connection, tenant, repository, revision).tree
+    return trees.load(root, fetcher(connection, tenant, repository))
+
+
+def insert_objects(connection: Connection, tenant: str, repository: str, new: Mapping[str, bytes]) -> None:
+    known: set[str] = set()
+    digests = list(new)
+    for start in range(0, len(digests), _BATCH):
+        known.update(
+            connection.scalars(
+                select(objects.c.digest).where(
+                    objects.c.tenant == tenant,
+                    objects.c.repository == repository,
+                    objects.c.digest.in_(digests[start : start + _BATCH]),
+                )
+            )
+        )
+    rows = [
+        {"tenant": tenant, "repository": repository, "digest": digest, "content": content}
+        for digest, content in new.items()
+        if digest not in known
+    ]
+    if rows:
+        connection.execute(insert(objects), rows)
+
+
+def insert_revision(connection: Connection, tenant: str, repository: str, tree: str, revision: Revision) -> None:
+    """The same commit may stand there already: made on another branch, in the same second."""
+    table = revisions.c
+    known = connection.scalar(
+        select(table.id).where(table.tenant == tenant, table.repository == repository, table.id == revision.id)
+    )
+    if known is None:
+        connection.execute(
+            insert(revisions).values(
+                tenant=tenant,
+                repository=repository,
+                id=revision.id,
+                parent=revision.parent,
+                tree=tree,
+                message=revision.message,
+                author=revision.author,
+                created=revision.created,
+            )
+        )

@@ -1,0 +1,70 @@
+"""The hub's rows: repositories, their refs and revisions, the objects that trees are made of, stored files, models."""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Column, Float, Index, Integer, LargeBinary, String, Table, Text
+
+from craton.store.schema import metadata
+
+repositories = Table(
+    "hub_repositories",
+    metadata,
+    Column("tenant", String(64), primary_key=True),
+    Column("id", String(32), primary_key=True),
+    Column("kind", String(16), nullable=False),
+    Column("namespace", String(96), nullable=False),
+    Column("name", String(96), nullable=False),
+    Column("created", Float, nullable=False),
+    Index("uq_hub_repositories_path", "tenant", "kind", "namespace", "name", unique=True),
+)
+
+refs = Table(
+    "hub_refs",
+    metadata,
+    Column("tenant", String(64), primary_key=True),
+    Column("repository", String(32), primary_key=True),
+    Column("kind", String(16), primary_key=True),  # "branch" or "tag"
+    Column("name", String(255), primary_key=True),
+    Column("revision", String(40), nullable=False),
+)
+
+revisions = Table(
+    "hub_revisions",
+    metadata,
+    Column("tenant", String(64), primary_key=True),
+    Column("repository", String(32), primary_key=True),
+    Column("id", String(40), primary_key=True),
+    Column("parent", String(40)),
+    Column("tree", String(64), nullable=False),  # digest of the root folder's object
+    Column("message", Text, nullable=False),
+    Column("author", String(255), nullable=False),
+    Column("created", Float, nullable=False),
+)
+
+objects = Table(
+    "hub_objects",
+    metadata,
+    Column("tenant", String(64), primary_key=True),
+    Column("repository", String(32), primary_key=True),
+    Column("digest", String(64), primary_key=True),  # sha256 of content
+    Column("content", LargeBinary, nullable=False),  # a folder or a page of one: hub/trees.py
+)
+
+stored = Table(  # which blobs a tenant has brought in: knowing a digest is no right to its content
+    "hub_stored",
+    metadata,
+    Column("tenant", String(64), primary_key=True),
+    Column("digest", String(64), primary_key=True),
+    Column("size", BigInteger, nullable=False),
+    Column("git_oid", String(40), nullable=False),
+)
+
+models = Table(  # what was read from a revision's files; can be dropped and read again
+    "hub_models",
+    metadata,
+    Column("tenant", String(64), primary_key=True),
+    Column("repository", String(32), primary_key=True),
+    Column("revision", String(40), primary_key=True),
+    Column("reader", Integer, nullable=False),
+    Column("info", Text, nullable=False),
+)

@@ -1,0 +1,55 @@
+"""From a request's credentials to its caller.
+
+One key works in three forms: as a bearer token (`Authorization: Bearer`, `x-api-key`, `api-key`), as a SigV4 pair in
+the Authorization header, and as a SigV4 pair in a presigned query.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from craton.access.keys import Keys
+from craton.core.access import Caller
+from craton.core.errors import Unauthenticated
+from craton.wire.aws.sigv4 import Signature, claimed_key_id, is_signed, verify
+from craton.wire.http import Request
+
+MAX_CREDENTIAL = 4096  # characters; longer ones are not looked at
+
+
+class Authenticator:
+    """Checks in two steps: `precheck` needs no body and turns most strangers away before one is read."""
+
+    def __init__(self, keys: Keys, clock: Callable[[], float]) -> None:
+        self._keys = keys
+        self._clock = clock
+
+    def precheck(self, request: Request) -> Caller | None:
+        """The caller of a bearer token; None when a signature is yet to be verified against the body.
+
+        Raises Unauthenticated, also for a signature by a key that does not exist.
+        """
+        if is_signed(request):
+            self._keys.signing(claimed_key_id(request))
+            return None
+        return self._keys.verify_token(bearer_token(request))
+
+    def verify_signature(self, request: Request) -> Signature:
+        """The signature's caller and the AWS service that it was made for. The body must have been read."""
+        return verify(request, self._keys.signing, self._clock())
+
+
+def bearer_token(request: Request) -> str:
+    """The bearer token of a request. Raises Unauthenticated when there is none."""
+    headers = request.headers
+    scheme, _, token = headers.get("authorization", "").partition(" ")
+    if not (scheme.lower() == "bearer" and token):
+        token = headers.get("x-api-key") or headers.get("api-key") or ""
+    token = token.strip()
+    if not token:
+        raise Unauthenticated(
+            "No API key was sent. Send `Authorization: Bearer KEY`, `x-api-key: KEY` or an AWS signature.", "missing"
+        )
+    if len(token) > MAX_CREDENTIAL:
+        raise Unauthenticated("The API key is not valid.", "invalid")
+    return token

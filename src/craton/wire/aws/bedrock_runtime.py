@@ -1,0 +1,113 @@
+"""The service bedrock-runtime: running models."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Callable
+
+from craton.core.chat import ChatRequest, Event, Json, fold_stream
+from craton.core.errors import CratonError, Internal, ModelFailed, Unsupported
+from craton.core.streams import closing
+from craton.serve.inference import Call, Serving
+from craton.wire.aws.answers import AnswerOptions, StreamWriter, write_converse
+from craton.wire.aws.converse import read_converse
+from craton.wire.aws.errors import stream_exception
+from craton.wire.aws.service import Operation
+from craton.wire.http import Reply, Request
+
+RAN = "x-craton-model"
+"""The reply's header that names the model that really ran."""
+
+log = logging.getLogger("craton.wire.aws")
+
+
+class BedrockRuntime:
+    """Handlers by operation name. monotonic: seconds, for metrics.latencyMs."""
+
+    def __init__(self, serving: Serving, monotonic: Callable[[], float]) -> None:
+        self._serving = serving
+        self._monotonic = monotonic
+        self.handlers = {
+            "Converse": self.converse,
+            "ConverseStream": self.converse_stream,
+            "CountTokens": self.count_tokens,
+        }
+
+    async def converse(self, operation: Operation, request: Request, value: Json) -> Reply:
+        started = self._monotonic()
+        chat, ran = await self._read(request, value)
+        async with closing(self._serving.chat(_call(operation, request), chat)) as events:
+            try:
+                answer = await fold_stream(events)
+            except CratonError:
+                raise
+            except ValueError as error:
+                raise ModelFailed(ran, "it wrote tool arguments that are not JSON, or broke off") from error
+        output = write_converse(answer, _options(value, chat, ran), self._since(started))
+        return _name_model(operation.write(output), ran)
+
+    async def converse_stream(self, operation: Operation, request: Request, value: Json) -> Reply:
+        started = self._monotonic()
+        chat, ran = await self._read(request, value)
+        events = self._serving.chat(_call(operation, request), chat)
+        writer = StreamWriter(_options(value, chat, ran))
+        frames = self._frames(operation, request, events, writer, started)
+        return _name_model(operation.write_stream({}, frames), ran)
+
+    async def count_tokens(self, operation: Operation, request: Request, value: Json) -> Reply:
+        if "invokeModel" in value["input"]:
+            raise Unsupported("CountTokens with input.invokeModel", "Use input.converse.")
+        chat, ran = await self._read(request, {**value["input"]["converse"], "modelId": value["modelId"]})
+        tokens = await self._serving.count_tokens(_call(operation, request), chat)
+        return _name_model(operation.write({"inputTokens": tokens}), ran)
+
+    async def _read(self, request: Request, value: Json) -> tuple[ChatRequest, str]:
+        """The request, and the id of the model that its name means. Raises NotFound."""
+        chat = read_converse(value)
+        info = await self._serving.model(request.authenticated, chat.model)
+        return chat, info.id
+
+    async def _frames(
+        self,
+        operation: Operation,
+        request: Request,
+        events: AsyncIterator[Event],
+        writer: StreamWriter,
+        started: float,
+    ) -> AsyncIterator[bytes]:
+        """What goes wrong before the first event raises, and gets a status; after it, it becomes an exception frame."""
+        begun = False
+        async with closing(events):
+            try:
+                async for event in events:
+                    written = writer.write(event, self._since(started))
+                    frames = b"".join([operation.event(name, members) for name, members in written])
+                    if not begun:
+                        begun, frames = True, operation.event(*writer.start()) + frames
+                    if frames:
+                        yield frames
+            except CratonError as error:
+                if not begun:
+                    raise
+                yield operation.exception(*stream_exception(error, operation))
+            except Exception:
+                if not begun:
+                    raise
+                log.exception("request %s broke off in mid-stream", request.request_id)
+                yield operation.exception(*stream_exception(Internal(request.request_id), operation))
+
+    def _since(self, started: float) -> int:
+        return round((self._monotonic() - started) * 1000)
+
+
+def _call(operation: Operation, request: Request) -> Call:
+    return Call(request.authenticated, request.request_id, "aws", operation.name)
+
+
+def _options(value: Json, chat: ChatRequest, ran: str) -> AnswerOptions:
+    return AnswerOptions.of(value, ran="" if ran == chat.model else ran)
+
+
+def _name_model(reply: Reply, ran: str) -> Reply:
+    reply.headers[RAN] = ran
+    return reply

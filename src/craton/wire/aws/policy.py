@@ -1,0 +1,37 @@
+"""What each operation of the Bedrock services asks of its caller: the one table."""
+
+from __future__ import annotations
+
+from craton.core.access import Action
+from craton.wire.aws.service import Operation
+
+_INVOKES = frozenset(
+    {
+        "ApplyGuardrail",
+        "Converse",
+        "ConverseStream",
+        "CountTokens",
+        "InvokeAgent",
+        "InvokeFlow",
+        "InvokeGuardrailChecks",
+        "InvokeInlineAgent",
+        "InvokeModel",
+        "InvokeModelWithBidirectionalStream",
+        "InvokeModelWithResponseStream",
+        "OptimizePrompt",
+        "AgenticRetrieveStream",
+        "Rerank",
+        "Retrieve",
+        "RetrieveAndGenerate",
+        "RetrieveAndGenerateStream",
+    }
+)
+
+
+def action_of(operation: Operation) -> Action:
+    """Running a model: INVOKE. Looking: READ. Anything else, and anything new: WRITE."""
+    if operation.name in _INVOKES:
+        return Action.INVOKE
+    if operation.readonly or operation.name.startswith(("Get", "List")):
+        return Action.READ
+    return Action.WRITE

@@ -1,0 +1,259 @@
+"""The ASGI application: one request's way from bytes to a route's handler and back.
+
+Order: find the route, authenticate (before anything is said about what exists), read the capped body, authorise,
+run the handler, send. A client that leaves cancels its handler at once.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from craton.access.policy import authorize
+from craton.core.access import Action
+from craton.core.errors import CratonError, Internal, NotFound, TooLarge
+from craton.wire.authentication import Authenticator
+from craton.wire.fallback import Fallback
+from craton.wire.http import Reply, Request, Route
+from craton.wire.router import Router
+
+MAX_HEADERS = 64 * 1024  # bytes of names and values together
+MAX_PATH = 8 * 1024  # characters of path and query
+DEFAULT_MAX_BODY = 1024 * 1024
+
+Scope = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
+Send = Callable[[MutableMapping[str, Any]], Awaitable[None]]
+
+log = logging.getLogger("craton.http")
+
+
+class Observer(Protocol):
+    """Is told of every finished request (metrics, access log)."""
+
+    def request_finished(self, request: Request, route: Route | None, status: int, seconds: float) -> None: ...
+
+
+class Lifecycle(Protocol):
+    """What starts and stops with the server."""
+
+    async def start(self) -> None: ...
+
+    async def stop(self) -> None: ...
+
+
+class Gateway:
+    """fallback: words errors for requests that match no route. new_id: makes request ids."""
+
+    def __init__(
+        self,
+        router: Router,
+        authenticator: Authenticator,
+        fallback: Fallback,
+        lifecycle: Lifecycle,
+        observer: Observer,
+        new_id: Callable[[], str],
+    ) -> None:
+        self._router = router
+        self._authenticator = authenticator
+        self._fallback = fallback
+        self._lifecycle = lifecycle
+        self._observer = observer
+        self._new_id = new_id
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "http":
+            await self._serve(scope, receive, send)
+        elif scope["type"] == "lifespan":
+            await self._run_lifespan(receive, send)
+        else:
+            await send({"type": "websocket.close", "code": 1008})
+
+    async def _run_lifespan(self, receive: Receive, send: Send) -> None:
+        await receive()
+        try:
+            await self._lifecycle.start()
+        except Exception as error:
+            log.exception("the server could not start")
+            await send({"type": "lifespan.startup.failed", "message": str(error)})
+            return
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        await self._lifecycle.stop()
+        await send({"type": "lifespan.shutdown.complete"})
+
+    async def _serve(self, scope: Scope, receive: Receive, send: Send) -> None:
+        started = time.perf_counter()
+        request = _request_of(scope, self._new_id())
+        route = self._router.find(request)
+        write_error = route.write_error if route else self._fallback.error_writer(request)
+        status = 499  # the client left before there was an answer
+        leaving = _Departure(receive)
+        try:
+            try:
+                outgoing = await self._answer(request, route, scope, receive, leaving)
+            except CratonError as error:
+                outgoing = _Outgoing(write_error(error, request))
+            except _ClientLeft:
+                return
+            except Exception:
+                log.exception("request %s failed", request.request_id)
+                outgoing = _Outgoing(write_error(Internal(request.request_id), request))
+            status = outgoing.reply.status
+            await _send(outgoing, request, send)
+        except asyncio.CancelledError:
+            if not leaving.noticed:
+                raise
+            _uncancel()
+        finally:
+            leaving.stop()
+            self._observer.request_finished(request, route, status, time.perf_counter() - started)
+
+    async def _answer(
+        self,
+        request: Request,
+        route: Route | None,
+        scope: Scope,
+        receive: Receive,
+        leaving: _Departure,
+    ) -> _Outgoing:
+        _check_head(scope)
+        public = route is not None and route.action is Action.PUBLIC
+        caller = None if public else self._authenticator.precheck(request)
+        request.body = await _read_body(request, receive, route.max_body if route else DEFAULT_MAX_BODY)
+        if not public and caller is None:
+            signature = self._authenticator.verify_signature(request)
+            if signature.service not in self._fallback.spoken_services:
+                return _Outgoing(self._fallback.refuse_service(signature.service, request))
+            caller = signature.caller
+        if route is None:
+            raise NotFound("operation", f"{request.method} {request.path}"[:300])
+        if caller is not None and route.action is not None:
+            authorize(caller, route.action)
+            request.caller = caller
+        leaving.watch()
+        reply = await route.handler(request)
+        if isinstance(reply.body, bytes):
+            return _Outgoing(reply)
+        return _Outgoing(reply, await anext(reply.body, b""))
+
+
+@dataclass(frozen=True, slots=True)
+class _Outgoing:
+    """A reply, and the first item of its stream: fetched before the status line is sent, so that what fails
+    before it can still get a status of its own."""
+
+    reply: Reply
+    first: bytes = b""
+
+
+class _ClientLeft(Exception):
+    """The connection was closed before the request was whole."""
+
+
+class _Departure:
+    """Cancels the request's task when its client disconnects."""
+
+    def __init__(self, receive: Receive) -> None:
+        self.noticed = False
+        self._receive = receive
+        self._watcher: asyncio.Task[None] | None = None
+
+    def watch(self) -> None:
+        task = asyncio.current_task()
+        if task is None:
+            raise RuntimeError("requests are served in a task")
+        self._watcher = asyncio.create_task(self._wait(task))
+
+    async def _wait(self, task: asyncio.Task[Any]) -> None:
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+        self.noticed = True
+        task.cancel()
+
+    def stop(self) -> None:
+        if self._watcher is not None:
+            self._watcher.cancel()
+
+
+def _uncancel() -> None:
+    task = asyncio.current_task()
+    if task is not None:
+        task.uncancel()
+
+
+def _request_of(scope: Scope, request_id: str) -> Request:
+    headers: dict[str, str] = {}
+    for raw_name, raw_value in scope["headers"]:
+        name, value = raw_name.decode("latin-1"), raw_value.decode("latin-1")
+        headers[name] = f"{headers[name]},{value}" if name in headers else value
+    return Request(
+        method=scope["method"],
+        path=scope["raw_path"].decode("latin-1"),
+        query=scope["query_string"].decode("latin-1"),
+        headers=headers,
+        body=b"",
+        request_id=request_id,
+    )
+
+
+def _check_head(scope: Scope) -> None:
+    size = sum(len(name) + len(value) for name, value in scope["headers"])
+    if size > MAX_HEADERS:
+        raise TooLarge("The request's headers", MAX_HEADERS, size)
+    length = len(scope["raw_path"]) + len(scope["query_string"])
+    if length > MAX_PATH:
+        raise TooLarge("The request's path and query", MAX_PATH, length, "characters")
+
+
+async def _read_body(request: Request, receive: Receive, limit: int) -> bytes:
+    """Reads to the end, or raises TooLarge as soon as it is known to be over the limit."""
+    announced = request.headers.get("content-length", "")
+    if announced.isdecimal() and len(announced) < 20 and int(announced) > limit:
+        raise TooLarge("The request's body", limit, int(announced))
+    chunks: list[bytes] = []
+    size = 0
+    while True:
+        message = await receive()
+        if message["type"] == "http.disconnect":
+            raise _ClientLeft
+        chunk = message.get("body", b"")
+        size += len(chunk)
+        if size > limit:
+            raise TooLarge("The request's body", limit)
+        chunks.append(chunk)
+        if not message.get("more_body", False):
+            return chunks[0] if len(chunks) == 1 else b"".join(chunks)
+
+
+async def _send(outgoing: _Outgoing, request: Request, send: Send) -> None:
+    reply = outgoing.reply
+    headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in reply.headers.items()]
+    if isinstance(reply.body, bytes):
+        headers.append((b"content-length", str(len(reply.body)).encode()))
+        await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+        await send({"type": "http.response.body", "body": reply.body})
+        return
+    try:
+        await send({"type": "http.response.start", "status": reply.status, "headers": headers})
+        await send({"type": "http.response.body", "body": outgoing.first, "more_body": True})
+        async for chunk in reply.body:
+            await send({"type": "http.response.body", "body": chunk, "more_body": True})
+    except Exception:
+        # The dialects write errors into their streams; one that comes this far can only be told by cutting the
+        # connection, so that the client does not take half an answer for a whole one.
+        log.exception("request %s broke off in mid-stream", request.request_id)
+        return
+    finally:
+        await _close(reply.body)
+    await send({"type": "http.response.body", "body": b"", "more_body": False})
+
+
+async def _close(stream: AsyncIterator[bytes]) -> None:
+    close = getattr(stream, "aclose", None)
+    if close is not None:
+        await close()

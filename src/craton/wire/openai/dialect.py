@@ -1,0 +1,91 @@
+"""The routes of OpenAI's API, under /v1 and, as Bedrock serves it, under /openai/v1."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Iterator
+
+from craton.core.access import Action
+from craton.core.chat import fold_stream
+from craton.core.errors import Unsupported
+from craton.serve.inference import Call, Serving
+from craton.wire import sse
+from craton.wire.http import Handler, Reply, Request, Route, encode_json
+from craton.wire.openai.embeddings import read_embeddings, write_embeddings
+from craton.wire.openai.errors import write_error
+from craton.wire.openai.models import write_model, write_models
+from craton.wire.openai.read_chat import read_chat
+from craton.wire.openai.refused import METHODS, OPERATIONS, RESOURCES
+from craton.wire.openai.write_chat import ChunkWriter, Head, write_answer
+
+
+def _not_anthropic(request: Request) -> bool:
+    return "anthropic-version" not in request.headers
+
+
+class OpenAIDialect:
+    """clock: seconds since the epoch, for `created`."""
+
+    name = "openai"
+
+    def __init__(self, serving: Serving, clock: Callable[[], float]) -> None:
+        self._serving = serving
+        self._clock = clock
+
+    def routes(self) -> list[Route]:
+        """Anthropic's clients call /v1 too: requests with their header are left to that dialect."""
+        return [*self._mounted("/v1", _not_anthropic), *self._mounted("/openai/v1", None)]
+
+    def _mounted(self, prefix: str, when: Callable[[Request], bool] | None) -> Iterator[Route]:
+        def route(method: str, path: str, operation: str, handler: Handler, action: Action, status: str) -> Route:
+            pattern = f"{prefix}/{path}"
+            return Route(method, pattern, self.name, operation, handler, write_error, action, when, status)
+
+        for method, path, operation, handler, action in (
+            ("POST", "chat/completions", "CreateChatCompletion", self._chat, Action.INVOKE),
+            ("POST", "embeddings", "CreateEmbedding", self._embed, Action.INVOKE),
+            ("GET", "models", "ListModels", self._list_models, Action.READ),
+            ("GET", "models/{model}", "RetrieveModel", self._get_model, Action.READ),
+            ("GET", "models/{namespace}/{model}", "RetrieveModel", self._get_model, Action.READ),
+        ):
+            yield route(method, path, operation, handler, action, "real")
+        for method, path in OPERATIONS:
+            yield route(method, path, f"{method} {path}", _refuse(f"{method} {path}", ""), Action.READ, "refused")
+        for resource, hint in RESOURCES.items():
+            for method in METHODS:
+                for path in (resource, f"{resource}/{{rest+}}"):
+                    operation = f"{method} {path}"
+                    yield route(method, path, operation, _refuse(operation, hint), Action.READ, "refused")
+
+    async def _chat(self, request: Request) -> Reply:
+        asked = read_chat(request.body)
+        call = Call(request.authenticated, request.request_id, self.name, "CreateChatCompletion")
+        head = Head(f"chatcmpl-{request.request_id}", int(self._clock()), asked.request.model)
+        events = self._serving.chat(call, asked.request)
+        if asked.stream:
+            writer = ChunkWriter(head, asked.request.sampling.n, asked.include_usage)
+            return Reply(200, sse.relay(events, writer), {**sse.HEADERS, "x-request-id": request.request_id})
+        return _json(write_answer(await fold_stream(events), head), request)
+
+    async def _embed(self, request: Request) -> Reply:
+        asked = read_embeddings(request.body)
+        call = Call(request.authenticated, request.request_id, self.name, "CreateEmbedding")
+        answer = await self._serving.embed(call, asked.request)
+        return _json(write_embeddings(answer, asked.request.model, asked.base64), request)
+
+    async def _list_models(self, request: Request) -> Reply:
+        return _json(encode_json(write_models(await self._serving.models(request.authenticated))), request)
+
+    async def _get_model(self, request: Request) -> Reply:
+        name = "/".join(request.params.values())
+        return _json(encode_json(write_model(await self._serving.model(request.authenticated, name))), request)
+
+
+def _json(body: bytes, request: Request) -> Reply:
+    return Reply(200, body, {"content-type": "application/json", "x-request-id": request.request_id})
+
+
+def _refuse(operation: str, hint: str) -> Callable[[Request], Awaitable[Reply]]:
+    async def handler(request: Request) -> Reply:
+        raise Unsupported(f"OpenAI's {operation}", hint)
+
+    return handler
