@@ -129,6 +129,8 @@ def _network(entry: str) -> Network | None:
 def _rule(entry: str) -> _Rule:
     scheme, separator, rest = entry.rpartition("://")
     try:
+        if re.search(r"[^!-~]", entry):  # urlsplit would drop line ends and tabs without a word
+            raise ValueError("not plain ASCII")
         parts = urlsplit(f"//{rest}")
         host, port = parts.hostname or "", parts.port
         plain = "*." + _plain(host[2:]) if host.startswith("*.") else _plain(host)

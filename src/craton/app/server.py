@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import socket
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import msgspec
@@ -86,6 +88,8 @@ def run(application: Any, listener: socket.socket, address_file: Path, on_ready:
     )
     url = url_of(listener)
     server = _Server(config, lambda: _announce(url, address_file, on_ready))
+    # uvicorn raises the signal that stopped it once more when it is done; the default answer would skip what follows.
+    signal.signal(signal.SIGTERM, _leave)
     try:
         server.run(sockets=[listener])
     finally:
@@ -102,6 +106,10 @@ def running(address_file: Path) -> Running | None:
     except (OSError, msgspec.DecodeError):
         return None
     return found
+
+
+def _leave(_signal: int, _frame: FrameType | None) -> None:
+    raise SystemExit(0)
 
 
 class _Server(uvicorn.Server):

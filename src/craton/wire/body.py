@@ -12,8 +12,8 @@ from craton.core.errors import InvalidRequest, TooLarge, Unsupported
 from craton.wire.http import MAX_JSON_DEPTH, decode_json
 
 T = TypeVar("T")
-MAX_CONTAINERS = 200_000  # objects and lists in one body: some 0.3 s of work
-_STRING = re.compile(rb'(?s)"(?:[^"\\]++|\\.)*+"')
+MAX_BRACKETS = 300_000  # opening ones in one body, those in its strings too: some 0.3 s of work
+_STRINGS = re.compile(rb'(?s)"(?:[^"\\]++|\\.)*+"(?:[^"\[\]{}]*+"(?:[^"\\]++|\\.)*+")*+')  # with no bracket between
 _TO_BRACKETS = bytes.maketrans(b"{}", b"[]")
 _NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 _PLACE = re.compile(r"(?s)(.*?)(?: - at (?:`key` in )?`\$\.?(.*)`)?\Z")
@@ -31,13 +31,11 @@ def read_body(decoder: msgspec.json.Decoder[T], body: bytes, refused: Mapping[st
     """The body as the decoder's type; members that it does not know are passed over.
 
     Raises InvalidRequest for bad UTF-8, bad JSON, nesting deeper than MAX_JSON_DEPTH and values of the wrong type
-    (`field` names the place), TooLarge for more than MAX_CONTAINERS, and Unsupported for a member in `refused`.
+    (`field` names the place), TooLarge for more than MAX_BRACKETS, and Unsupported for a member in `refused`.
     """
-    skeleton = b""
-    if body.count(b"[") + body.count(b"{") > MAX_JSON_DEPTH:
-        skeleton = _skeleton(body)
-        if len(skeleton) > 2 * MAX_CONTAINERS:
-            raise TooLarge("The body's JSON", MAX_CONTAINERS, len(skeleton) // 2, "objects and lists")
+    brackets = body.count(b"[") + body.count(b"{")
+    if brackets > MAX_BRACKETS:
+        raise TooLarge("The body's JSON", MAX_BRACKETS, brackets, "brackets")
     try:
         if not body.isascii():
             str(body, "utf-8")
@@ -49,20 +47,17 @@ def read_body(decoder: msgspec.json.Decoder[T], body: bytes, refused: Mapping[st
         raise _invalid(error) from error
     except (msgspec.DecodeError, RecursionError) as error:
         raise InvalidRequest(f"the body is not valid JSON: {error}") from error
-    if _is_deep(skeleton):
+    if brackets > MAX_JSON_DEPTH and _is_deep(body):
         raise InvalidRequest(f"the body's JSON is nested deeper than {MAX_JSON_DEPTH} levels")
     for name in members.keys() & refused.keys():
         _refuse(name, members[name], refused[name])
     return value
 
 
-def _skeleton(body: bytes) -> bytes:
-    """The brackets of a JSON text, all of them written as [ and ]."""
-    return _STRING.sub(b"", body).translate(_TO_BRACKETS, _NO_BRACKETS)
-
-
-def _is_deep(skeleton: bytes) -> bool:
-    """Each round takes the innermost pairs away. At C's speed: a walk over millions of values would hold up others."""
+def _is_deep(body: bytes) -> bool:
+    """Whether valid JSON is nested deeper than MAX_JSON_DEPTH. Each round takes the innermost pairs of brackets away;
+    a walk over millions of values in Python would hold up everybody else."""
+    skeleton = _STRINGS.sub(b"", body).translate(_TO_BRACKETS, _NO_BRACKETS)
     for _ in range(MAX_JSON_DEPTH):
         if not skeleton:
             return False

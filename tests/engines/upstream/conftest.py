@@ -7,6 +7,7 @@ an abstract answer the way that provider streams it.
 from __future__ import annotations
 
 import base64
+import functools
 import json
 import socket
 import struct
@@ -88,9 +89,16 @@ def info(model: str = "upstream-model") -> ModelInfo:
     return ModelInfo(id=model, verbs=("chat", "embed"), engine="upstream", context_length=1000)
 
 
+@functools.cache
+def adapter_for(model: Any) -> Any:
+    """Kept, because it must outlive the lazy iterators that it gives."""
+    import pydantic
+
+    return pydantic.TypeAdapter(model)
+
+
 def same_when_read(model: Any, body: dict[str, Any]) -> None:
     """Reads body with the official type. What the type does not know would be dropped, so the two would differ."""
-    import pydantic
 
     def whole(value: Any) -> Any:
         if isinstance(value, dict):
@@ -99,8 +107,7 @@ def same_when_read(model: Any, body: dict[str, Any]) -> None:
             return value
         return [whole(item) for item in value]
 
-    adapter = pydantic.TypeAdapter(model)  # must outlive the lazy iterators that it gives
-    read = whole(adapter.validate_python(body))
+    read = whole(adapter_for(model).validate_python(body))
     assert read == body, (read, body)
 
 
@@ -439,7 +446,7 @@ class Provider:
         self._socket.close()
 
     def will(self, *plans: Plan) -> None:
-        self.plans, self.seen, self.complaints = list(plans), [], []
+        self.plans, self.seen = list(plans), []
         self.left.clear()
 
     def answers(self, *answers: Answer) -> None:
@@ -507,6 +514,7 @@ def providers() -> Iterator[dict[str, Provider]]:
 def provider(request: pytest.FixtureRequest, providers: dict[str, Provider]) -> Iterator[Provider]:
     """Each provider in turn. Whatever it was sent must have been right."""
     chosen = providers[request.param]
+    chosen.complaints = []
     yield chosen
     assert not chosen.complaints
 

@@ -89,6 +89,8 @@ def test_a_model_is_described_by_id_and_by_arn(endpoint: Callable[..., Any]) -> 
         client.get_foundation_model(modelIdentifier="nope")
     with pytest.raises(client.exceptions.ValidationException, match="does not name a Bedrock resource"):
         client.get_foundation_model(modelIdentifier="arn:aws:s3:::bucket")
+    with pytest.raises(client.exceptions.ValidationException, match="control characters"):
+        client.get_foundation_model(modelIdentifier="a\x00b")
 
 
 @pytest.mark.parametrize(

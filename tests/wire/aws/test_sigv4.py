@@ -294,6 +294,14 @@ def test_a_presigned_query_cannot_live_for_ever_or_say_things_twice() -> None:
         verify(request, signing, 0)
 
 
+def test_a_key_id_with_odd_characters_never_reaches_the_key_store() -> None:
+    request = sign("GET", body=b"", signer=SigV4QueryAuth)
+    for odd in ("%00", "%27--", "%C3%BC", "A" * 200):
+        changed = Request("GET", "/", request.query.replace(KEY, odd), request.headers, b"", "req-1")
+        with pytest.raises(Unauthenticated):
+            claimed_key_id(changed)
+
+
 def test_a_bearer_token_is_no_signature() -> None:
     request = Request("GET", "/", "", {"authorization": "Bearer x"}, b"", "req-1")
     assert not is_signed(request)

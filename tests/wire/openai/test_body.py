@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from typing import Any
 
 import msgspec
@@ -12,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from craton.core.errors import InvalidRequest, TooLarge, Unsupported
-from craton.wire.body import MAX_CONTAINERS, Refusal, read_body
+from craton.wire.body import MAX_BRACKETS, Refusal, read_body
 from craton.wire.http import MAX_JSON_DEPTH
 
 DECODER = msgspec.json.Decoder(dict[str, Any])
@@ -48,22 +47,21 @@ def test_nesting_is_measured_exactly_whatever_the_strings_hold(value: Any, level
 
 
 @pytest.mark.parametrize("value", [b"[],", b"{},", b"[[]],", b'"[{",'])
-def test_a_huge_body_holds_nobody_up(value: bytes) -> None:
-    """A generous limit: it is about seconds against minutes."""
-    body = b'{"value": [' + value * (30_000_000 // len(value)) + b"0]}"
-    started = time.perf_counter()
-    if b"]" in value or b"}" in value:
-        with pytest.raises(TooLarge, match=f"{MAX_CONTAINERS:,}"):
-            read_body(DECODER, body, {})
-    else:
-        read_body(DECODER, body, {})
-    assert time.perf_counter() - started < 20
+def test_too_many_brackets_are_refused_before_anything_is_built(value: bytes) -> None:
+    with pytest.raises(TooLarge, match=f"{MAX_BRACKETS:,}"):
+        read_body(DECODER, b'{"value": [' + value * (10_000_000 // len(value)) + b"0]}", {})
+
+
+@pytest.mark.parametrize("value", [b'"a",', b"1,", b'"' + b"\\" * 1_000_000 + b'",', b'"' + b"a" * 1_000_000 + b'",'])
+def test_a_huge_flat_body_is_read(value: bytes) -> None:
+    body = b'{"x": [' + b"[]," * 100 + value * (10_000_000 // len(value)) + b"0]}"
+    assert len(read_body(DECODER, body, {})["x"]) == 101 + 10_000_000 // len(value)
 
 
 def test_a_refused_member_is_named_with_its_hint() -> None:
     table = {"never": Refusal(hint="Leave it out."), "sometimes": Refusal((False,))}
     assert read_body(DECODER, b'{"sometimes": false, "never": null}', table) == {"sometimes": False, "never": None}
-    with pytest.raises(Unsupported, match="'never' is not supported. Leave it out.") as caught:
+    with pytest.raises(Unsupported, match=r"'never' is not supported\. Leave it out\.") as caught:
         read_body(DECODER, b'{"never": 0}', table)
     assert caught.value.hint == "Leave it out."
     with pytest.raises(Unsupported, match="'sometimes' with this value"):

@@ -17,6 +17,8 @@ def model_name(identifier: str) -> str:
 
     Raises InvalidRequest for an ARN of another service, Unsupported for a resource that is no model.
     """
+    if not identifier.isprintable():
+        raise InvalidRequest("the name has control characters", "modelId")
     if not identifier.startswith("arn:"):
         return identifier
     match = _ARN.fullmatch(identifier)

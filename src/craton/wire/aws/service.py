@@ -22,7 +22,8 @@ from craton.wire.http import Reply, Request, decode_json
 MAX_QUERY_FIELDS = 256
 
 _EMPTY = Shape(type="structure")
-_TextReader = Callable[[str], Any]
+_Located = list[tuple[str, str, Callable[[Any], Any]]]
+"""Members outside the body: name on the wire, name in the model, reader."""
 
 
 class Operation:
@@ -47,36 +48,21 @@ class Operation:
         Raises InvalidRequest (ConstraintViolated with the member's path where one member is to blame).
         """
         result = self._read_body(request.body)
-        for source, members in self._text_readers(request):
-            for wire_name, name, read in members:
-                if wire_name in source:
-                    try:
-                        result[name] = read(source[wire_name])
-                    except ConstraintViolated as violation:
-                        raise violation.under(name) from None
+        uri, query, header = self._located
+        result |= _read_located(uri, request.params)
+        if query and request.query:
+            result |= _read_located(query, _query_of(request))
+        if header:
+            result |= _read_located(header, request.headers)
         for name in self._input.required:
             if name not in result:
                 raise ConstraintViolated("Member must not be null", name)
         return result
 
-    def _text_readers(
-        self, request: Request
-    ) -> list[tuple[Mapping[str, Any], list[tuple[str, str, Callable[[Any], Any]]]]]:
-        uri, query, header = self._located
-        sources: list[tuple[Mapping[str, Any], list[tuple[str, str, Callable[[Any], Any]]]]] = [(request.params, uri)]
-        if query and request.query:
-            try:
-                sources.append((parse_qs(request.query, True, max_num_fields=MAX_QUERY_FIELDS), query))
-            except ValueError:
-                raise InvalidRequest(f"the query has more than {MAX_QUERY_FIELDS} fields") from None
-        if header:
-            sources.append((request.headers, header))
-        return sources
-
     @cached_property
-    def _located(self) -> tuple[list[tuple[str, str, Callable[[Any], Any]]], ...]:
-        """Members that stand in the path, the query and the headers: wire name, name, reader."""
-        found: dict[str, list[tuple[str, str, Callable[[Any], Any]]]] = {"uri": [], "querystring": [], "header": []}
+    def _located(self) -> tuple[_Located, _Located, _Located]:
+        """Members in the path, the query and the headers."""
+        found: dict[str, _Located] = {"uri": [], "querystring": [], "header": []}
         for name, ref in self._input.members.items():
             if not ref.location:
                 continue
@@ -189,7 +175,25 @@ class Operation:
         }
 
 
-def _last(read: _TextReader) -> Callable[[list[str]], Any]:
+def _read_located(members: _Located, source: Mapping[str, Any]) -> dict[str, Any]:
+    result = {}
+    for wire_name, name, read in members:
+        if wire_name in source:
+            try:
+                result[name] = read(source[wire_name])
+            except ConstraintViolated as violation:
+                raise violation.under(name) from None
+    return result
+
+
+def _query_of(request: Request) -> dict[str, list[str]]:
+    try:
+        return parse_qs(request.query, keep_blank_values=True, max_num_fields=MAX_QUERY_FIELDS)
+    except ValueError:
+        raise InvalidRequest(f"the query has more than {MAX_QUERY_FIELDS} fields") from None
+
+
+def _last(read: Callable[[str], Any]) -> Callable[[list[str]], Any]:
     return lambda values: read(values[-1])
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -26,6 +27,7 @@ MAX_EXPIRES = 7 * 24 * 3600  # seconds that a presigned query may live
 MAX_FIELDS = 256  # of a query
 
 _ALGORITHM = "AWS4-HMAC-SHA256"
+_SCOPE = re.compile(r"(\w{1,128})/(\d{8})/([\w.-]{1,64})/([\w.-]{1,64})/aws4_request", re.ASCII)
 _S3_SERVICES = frozenset({"s3", "s3express", "s3-outposts", "s3-object-lambda"})
 # What S3's clients may put in place of the body's hash. The Bedrock services hash every body.
 _UNHASHED = frozenset({"UNSIGNED-PAYLOAD", "STREAMING-UNSIGNED-PAYLOAD-TRAILER"})
@@ -161,10 +163,10 @@ def _read_claim(request: Request, query: list[tuple[str, str]]) -> _Claim:
         if len(fields) != len(given) or fields.get("Algorithm") != _ALGORITHM:
             raise _refused("The signature in the query is not one of AWS Signature Version 4.")
         timestamp, expires = fields.get("Date", ""), _read_expires(fields.get("Expires", ""))
-    scope = fields.get("Credential", "").rsplit("/", 4)
-    if len(scope) != 5 or scope[4] != "aws4_request" or not all(scope):
+    scope = _SCOPE.fullmatch(fields.get("Credential", ""))
+    if scope is None:
         raise _refused("The signature's Credential must be KEY/DATE/REGION/SERVICE/aws4_request.")
-    key_id, date, region, service, _ = scope
+    key_id, date, region, service = scope.groups()
     if not timestamp.startswith(date):
         raise _refused("X-Amz-Date and the date in the signature's Credential differ.")
     signed = tuple(fields.get("SignedHeaders", "").split(";"))
