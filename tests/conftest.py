@@ -48,14 +48,15 @@ def postgres_server() -> Iterator[str]:
 
 @pytest.fixture
 def postgres_url(postgres_server: str) -> Iterator[str]:
-    """A fresh, empty PostgreSQL database."""
+    """An empty schema of the PostgreSQL server (a database of its own would take a second to make)."""
     name = f"test_{uuid.uuid4().hex}"
     engine = sqlalchemy.create_engine(postgres_server, isolation_level="AUTOCOMMIT")
     with engine.connect() as connection:
-        connection.exec_driver_sql(f"CREATE DATABASE {name}")
-    yield sqlalchemy.make_url(postgres_server).set(database=name).render_as_string(hide_password=False)
+        connection.exec_driver_sql(f"CREATE SCHEMA {name}")
+    url = sqlalchemy.make_url(postgres_server).update_query_dict({"options": f"-c search_path={name}"})
+    yield url.render_as_string(hide_password=False)
     with engine.connect() as connection:
-        connection.exec_driver_sql(f"DROP DATABASE {name} WITH (FORCE)")
+        connection.exec_driver_sql(f"DROP SCHEMA {name} CASCADE")
     engine.dispose()
 
 

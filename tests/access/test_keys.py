@@ -57,16 +57,15 @@ HOSTILE = [
 ]
 
 
-@pytest.mark.parametrize("token", HOSTILE, ids=range(len(HOSTILE)))
-def test_hostile_tokens_are_refused_and_never_reach_the_database(keys: Keys, token: str) -> None:
+def test_hostile_tokens_are_refused_and_never_reach_the_database(keys: Keys) -> None:
     keys.create("default", "laptop", KeyRole.DEVELOPER)
     statements: list[str] = []
     event.listen(keys.database.engine, "before_cursor_execute", lambda *args: statements.append(args[2]))
-    assert refusal(keys, token) == "invalid"
-    with pytest.raises(Unauthenticated):
-        keys.signing(token)
-    assert not [statement for statement in statements if "craton-" in statement]
-    assert refusal(keys, token) == "invalid"
+    for token in HOSTILE:
+        assert refusal(keys, token) == "invalid", token[:80]
+        with pytest.raises(Unauthenticated):
+            keys.signing(token)
+    assert statements == []
 
 
 def test_no_token_is_missing(keys: Keys) -> None:
@@ -141,10 +140,11 @@ def test_a_tenant_sees_and_revokes_only_its_own_keys(keys: Keys) -> None:
     assert keys.verify_token(theirs.token).tenant == "other"
 
 
-@pytest.mark.parametrize("name", ["", " ", "-x", "x ", "a\nb", "ключ", "x" * 65, "'; DROP TABLE access_keys; --"])
-def test_bad_names_are_refused(keys: Keys, name: str) -> None:
-    with pytest.raises(InvalidRequest):
-        keys.create("default", name, KeyRole.READER)
+def test_bad_names_are_refused(keys: Keys) -> None:
+    for name in ("", " ", "-x", "x ", "a\nb", "ключ", "x" * 65, "'; DROP TABLE access_keys; --"):
+        with pytest.raises(InvalidRequest):
+            keys.create("default", name, KeyRole.READER)
+    assert keys.list("default") == []
 
 
 def test_a_key_needs_a_tenant_and_a_future(keys: Keys, clock: Any) -> None:

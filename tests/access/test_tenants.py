@@ -18,7 +18,9 @@ def test_tenants_are_made_once(rows: Database) -> None:
     assert tenants.list() == ["acme-2", "default", "other"]
 
 
-@pytest.mark.parametrize("name", ["", "A", "-a", "a-", "a b", "a/b", "..", "é", "a\0", "a" * 64, "a\n"])
-def test_bad_names_are_refused(rows: Database, name: str) -> None:
-    with pytest.raises(InvalidRequest):
-        Tenants(rows).create(name)
+def test_bad_names_are_refused(rows: Database) -> None:
+    tenants = Tenants(rows)
+    for name in ("", "A", "-a", "a-", "a b", "a/b", "..", "é", "a\0", "a" * 65, "a\n"):
+        with pytest.raises(InvalidRequest):
+            tenants.create(name)
+    assert tenants.list() == ["default", "other"]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -32,6 +32,15 @@ HUB_TABLES = (
 def hub(database: Database, tmp_path: Path) -> Hub:
     metadata.create_all(database.engine, tables=HUB_TABLES)
     return Hub(database, Blobs(tmp_path / "blobs"), clock=lambda: 1_700_000_000.0)
+
+
+@pytest.fixture
+def local_hub(tmp_path: Path) -> Iterator[Hub]:
+    """A hub on SQLite alone, for what does not turn on the database."""
+    database = Database.at(tmp_path / "local.db")
+    metadata.create_all(database.engine, tables=HUB_TABLES)
+    yield Hub(database, Blobs(tmp_path / "local-blobs"), clock=lambda: 1_700_000_000.0)
+    database.close()
 
 
 @pytest.fixture

@@ -38,14 +38,12 @@ def test_a_repository_exists_from_create_to_delete(hub: Hub, add: Adder) -> None
         hub.tree("t", REPO)
 
 
-@pytest.mark.parametrize(
-    "name", ["", ".", "..", "a..b", ".hidden", "a/b", "a\\b", "a b", "x.git", "a\0", "ä", "n" * 97, "-a"]
-)
-def test_a_bad_repository_name_is_refused(hub: Hub, name: str) -> None:
-    with pytest.raises(InvalidRequest):
-        hub.create("t", RepoId("model", "acme", name))
-    with pytest.raises(InvalidRequest):
-        hub.create("t", RepoId("model", name, "net"))
+def test_a_bad_repository_name_is_refused(hub: Hub) -> None:
+    for name in ["", ".", "..", "a..b", ".hidden", "a/b", "a\\b", "a b", "x.git", "a\0", "ä", "n" * 97, "-a"]:
+        with pytest.raises(InvalidRequest):
+            hub.create("t", RepoId("model", "acme", name))
+        with pytest.raises(InvalidRequest):
+            hub.create("t", RepoId("model", name, "net"))
 
 
 def test_a_namespace_that_the_router_uses_is_refused(hub: Hub) -> None:
@@ -82,14 +80,14 @@ HOSTILE = ["../a", "a/../b", ".", "a/.", "a\\b", "a\0b", "a\nb", "\x7f", "\ud800
 MALFORMED = ["", "/", "/a", "a/", "a//b", "x" * 256, "/".join("a" * 65), "/".join(["é" * 100] * 6)]
 
 
-@pytest.mark.parametrize("path", HOSTILE + MALFORMED)
-def test_a_bad_path_is_refused(hub: Hub, add: Adder, path: str) -> None:
+def test_a_bad_path_is_refused(hub: Hub, add: Adder) -> None:
     hub.create("t", REPO)
     good = add("t", "a", b"1")
-    with pytest.raises(InvalidRequest):
-        hub.commit("t", REPO, "main", None, [Add(path, good.digest, 1)], "m", "me")
-    with pytest.raises(NotFound):
-        hub.resolve("t", REPO)
+    for path in HOSTILE + MALFORMED:
+        with pytest.raises(InvalidRequest):
+            hub.commit("t", REPO, "main", None, [Add(path, good.digest, 1)], "m", "me")
+        with pytest.raises(NotFound):
+            hub.resolve("t", REPO)
 
 
 def test_a_file_and_a_folder_cannot_share_a_path(hub: Hub, add: Adder) -> None:
@@ -229,20 +227,39 @@ def test_branches_and_tags_keep_their_revisions(hub: Hub, add: Adder) -> None:
         hub.resolve("t", REPO, "v1")
 
 
-@pytest.mark.parametrize(
-    "name", ["", "a b", "../x", "a//b", "refs/heads/x", "0" * 40, "a.lock", "a/", "x" * 256, "a\0"]
-)
-def test_a_bad_ref_name_is_refused(hub: Hub, add: Adder, name: str) -> None:
+def test_a_bad_ref_name_is_refused(hub: Hub, add: Adder) -> None:
     hub.create("t", REPO)
-    with pytest.raises(InvalidRequest):
-        hub.commit("t", REPO, name, None, [add("t", "a", b"1")], "m", "me")
+    for name in ["", "a b", "../x", "a//b", "refs/heads/x", "0" * 40, "a.lock", "a/", "x" * 256, "a\0"]:
+        with pytest.raises(InvalidRequest):
+            hub.commit("t", REPO, name, None, [add("t", "a", b"1")], "m", "me")
 
 
-@pytest.mark.parametrize("message", ["a\0b", "\ud800", "x" * 70_000])
-def test_a_bad_message_is_refused(hub: Hub, add: Adder, message: str) -> None:
+def _lookups(hub: Hub, parent: str, name: str) -> list[Callable[[], object]]:
+    return [
+        lambda: hub.tree("t", RepoId("model", "acme", name)),
+        lambda: hub.tree("t", REPO, name),
+        lambda: hub.entry("t", REPO, "main", name),
+        lambda: hub.delete_ref("t", REPO, "branch", name),
+        lambda: hub.commit("t", REPO, "main", parent, [Copy("b", "a", name)], "m", "me"),
+    ]
+
+
+def test_an_impossible_name_is_simply_not_found(hub: Hub, add: Adder) -> None:
     hub.create("t", REPO)
-    with pytest.raises(InvalidRequest):
-        hub.commit("t", REPO, "main", None, [add("t", "a", b"1")], message, "me")
+    parent = hub.commit("t", REPO, "main", None, [add("t", "a", b"1")], "m", "me").id
+    for name in ["x\0", "\ud800", "a b", "refs/heads/\0", "refs/tags/", "../main"]:
+        for lookup in _lookups(hub, parent, name):
+            with pytest.raises(NotFound):
+                lookup()
+        with pytest.raises(InvalidRequest):
+            hub.commit("t", REPO, "main", parent, [Add("b", name, 1)], "m", "me")
+
+
+def test_a_bad_message_is_refused(hub: Hub, add: Adder) -> None:
+    hub.create("t", REPO)
+    for message in ["a\0b", "\ud800", "x" * 70_000]:
+        with pytest.raises(InvalidRequest):
+            hub.commit("t", REPO, "main", None, [add("t", "a", b"1")], message, "me")
 
 
 def test_deleting_what_is_not_there_is_not_found(hub: Hub, add: Adder) -> None:
@@ -312,7 +329,7 @@ _steps = st.lists(
 )
 
 
-@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=20, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(steps=_steps)
 def test_commits_behave_like_a_plain_dict(
     hub: Hub, add: Adder, empty: Callable[[], None], steps: list[list[tuple]]

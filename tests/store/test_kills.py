@@ -13,7 +13,7 @@ from sqlalchemy import text
 from craton.store.blobs import Blobs
 from craton.store.database import Database
 
-KILLS = 6
+KILLS = 4
 
 
 def test_killed_writers_lose_nothing_that_they_acknowledged(

@@ -26,7 +26,7 @@ def load_master(
 ) -> bytes:
     """The master in home, made at the first start; several processes that start at once get the same one.
 
-    Raises Damaged, OSError.
+    Raises Damaged, StorageFull, OSError.
     """
     files = files or Files()
     path = home / MASTER_FILE
@@ -50,7 +50,7 @@ def ensure_root(
     """Makes the default tenant and its root key where there is none that is not revoked, and writes its token to
     home/root.key. Returns the key only when this call made it.
 
-    Raises Damaged when the keys here were made with another master.
+    Raises Damaged when the keys here were made with another master, StorageFull, OSError.
     """
     files = files or Files()
     root = (tables.keys.c.role == KeyRole.ROOT.value) & tables.keys.c.revoked_at.is_(None)

@@ -8,6 +8,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,7 +41,7 @@ from craton.wire.anthropic.dialect import AnthropicDialect
 from craton.wire.anthropic.errors import write_error as write_anthropic_error
 from craton.wire.authentication import Authenticator
 from craton.wire.aws.dialect import AwsDialect
-from craton.wire.aws.refusals import refuse_service, write_unrouted
+from craton.wire.aws.refusals import SPOKEN_SERVICES, refuse_service, write_unrouted
 from craton.wire.fallback import Fallback
 from craton.wire.gateway import Gateway
 from craton.wire.http import Request, Route
@@ -55,7 +56,6 @@ if TYPE_CHECKING:
 DEFAULT_MEMORY_SHARE = 0.7
 DEFAULT_CONTEXT = 8192  # tokens; as the engines settle it when the operator does not
 DEFAULT_PARALLEL = 4
-SPOKEN_SERVICES = frozenset({"bedrock"})
 
 log = logging.getLogger("craton")
 
@@ -159,7 +159,7 @@ class Server:
             Fallback(write_unrouted, write_anthropic_error, write_openai_error, SPOKEN_SERVICES, refuse_service),
             lifecycle=self,
             observer=self,
-            new_id=lambda: os.urandom(16).hex(),
+            new_id=request_ids(),
         )
 
     def _routes(self) -> list[Route]:
@@ -203,6 +203,12 @@ class Server:
                     "tenant": request.caller.tenant if request.caller else "",
                 },
             )
+
+
+def request_ids() -> Callable[[], str]:
+    """Makes ids of 32 hex digits: unique across processes and restarts by their first half, told apart by the rest."""
+    prefix, numbers = os.urandom(8).hex(), count(1)
+    return lambda: f"{prefix}{next(numbers):016x}"
 
 
 def describe_fit(info: ModelInfo, settings: Settings) -> dict[str, Any]:

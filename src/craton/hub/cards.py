@@ -7,13 +7,14 @@ from typing import Any
 import yaml
 
 MAX_FRONT_MATTER = 64 * 1024  # characters
+MAX_BRACKETS = 200  # a thousand open ones keep PyYAML busy for two seconds
 _FENCE = "---\n"
 
 
 def read_card(text: str) -> dict[str, Any]:
     """The front matter; {} when there is none, or none that is a YAML mapping (a card is prose, never an error)."""
     front, _ = _split(text)
-    if front is None or len(front) > MAX_FRONT_MATTER:
+    if front is None or len(front) > MAX_FRONT_MATTER or front.count("[") + front.count("{") > MAX_BRACKETS:
         return {}
     try:
         fields = yaml.safe_load(front)

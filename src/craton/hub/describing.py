@@ -22,6 +22,9 @@ from craton.hub.formats.safetensors import SafetensorsHeader, read_safetensors_f
 
 MAX_JSON = 32 * 1024 * 1024  # bytes of a configuration file
 MAX_CARD = 4 * 1024 * 1024
+MAX_TEMPLATE = 1024 * 1024  # characters
+MAX_NUMBER = 1 << 53
+MAX_NAME = 200  # characters of what a file calls itself; the rest is cut
 
 Locate = Callable[[str], Path]
 """A blob's digest -> the local file that holds it."""
@@ -55,6 +58,8 @@ def describe(id: str, files: Mapping[str, TreeEntry], locate: Locate) -> ModelIn
         info = _safetensors(id, files, locate)
     else:
         info = _unserved(id, "", "it holds neither a GGUF nor a safetensors file")
+    if len(info.chat_template or "") > MAX_TEMPLATE:
+        raise Damaged("the chat template", f"it is longer than {MAX_TEMPLATE:,} characters")
     base = card_text(card, "base_model")
     provider = info.provider or (base.split("/")[0] if "/" in base else "")
     return replace(info, provider=provider, license=info.license or card_text(card, "license"))
@@ -99,7 +104,7 @@ def _gguf(id: str, header: GgufHeader) -> ModelInfo:
         kv_heads=_whole(header, f"{architecture}.attention.head_count_kv") or heads,
         head_dimensions=_whole(header, f"{architecture}.attention.key_length")
         or (width // heads if width and heads else None),
-        chat_template=_text(header, "tokenizer.chat_template") or None,
+        chat_template=_text(header, "tokenizer.chat_template", MAX_TEMPLATE + 1) or None,
         license=_text(header, "general.license"),
         details={key: value for key, value in details.items() if value},
     )
@@ -125,16 +130,16 @@ def _why_not_chat(header: GgufHeader, architecture: str) -> str:
     return ""
 
 
-def _text(header: GgufHeader, key: str) -> str:
+def _text(header: GgufHeader, key: str, limit: int = MAX_NAME) -> str:
     value = header.metadata.get(key)
-    return value if isinstance(value, str) else ""
+    return value[:limit] if isinstance(value, str) else ""
 
 
 def _whole(header: GgufHeader, key: str) -> int | None:
-    """A natural number; the largest one when the key holds one for each layer. None for anything else, and for 0."""
+    """A positive number; the largest one when the key holds one for each layer. None for anything else."""
     value = header.metadata.get(key)
-    numbers = [number for number in (value if isinstance(value, tuple) else (value,)) if type(number) is int]
-    return max(numbers, default=0) or None
+    numbers = (number for number in (value if isinstance(value, tuple) else (value,)) if type(number) is int)
+    return max((number for number in numbers if 0 < number < MAX_NUMBER), default=None)
 
 
 def _vocabulary(header: GgufHeader, architecture: str) -> int | None:
@@ -160,7 +165,7 @@ def _safetensors(id: str, files: Mapping[str, TreeEntry], locate: Locate) -> Mod
         types[tensor.dtype] += tensor.size
     width, heads = _natural(config, "hidden_size"), _natural(config, "num_attention_heads")
     refused = _why_not_embed(files, config, weights)
-    kind = config.get("model_type") if isinstance(config.get("model_type"), str) else ""
+    kind = str(config.get("model_type", ""))[:MAX_NAME]
     details = {
         "tensor_types": dict(types.most_common()),
         "vocabulary": _natural(config, "vocab_size"),
@@ -172,8 +177,8 @@ def _safetensors(id: str, files: Mapping[str, TreeEntry], locate: Locate) -> Mod
         verbs=() if refused else ("embed",),
         engine="" if refused else "bert",
         format="safetensors",
-        architecture=kind or "",
-        family=kind or "",
+        architecture=kind,
+        family=kind,
         parameters=sum(tensor.elements for tensor in tensors if tensor.dtype not in {"I64", "I32", "BOOL"}),
         quantisation=types.most_common(1)[0][0] if types else "",
         context_length=_context(files, locate, config),
@@ -225,7 +230,7 @@ def _chat_template(files: Mapping[str, TreeEntry], locate: Locate) -> str | None
 
 def _natural(config: dict[str, Any], key: str) -> int | None:
     value = config.get(key)
-    return value if type(value) is int and 0 < value < 1 << 53 else None
+    return value if type(value) is int and 0 < value < MAX_NUMBER else None
 
 
 # --- small files ----------------------------------------------------------------------------------------------

@@ -167,7 +167,7 @@ class HuggingFace:
             )
             with target.open("ab" if resumed else "wb") as opened:
                 here = have if resumed else 0
-                async for chunk in response.aiter_bytes(CHUNK):
+                async for chunk in response.aiter_bytes():  # as it comes: what waits in a buffer is lost in a break
                     here += len(chunk)
                     if here > size:
                         raise Damaged("the download of " + name, f"a file is longer than its {size:,} bytes")

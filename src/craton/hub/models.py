@@ -10,7 +10,7 @@ from sqlalchemy import and_, delete, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from craton.core.access import SHARED_TENANT
-from craton.core.errors import Damaged, InvalidRequest
+from craton.core.errors import Damaged, InvalidRequest, TooLarge, Unsupported
 from craton.core.model import ModelInfo
 from craton.core.repo import RepoId, TreeEntry
 from craton.hub import rows, tables
@@ -52,7 +52,7 @@ class Models:
         files = {entry.path: entry for entry in self.hub.tree(tenant, repo, found)}
         try:
             info = self.inspect(tenant, repo, files)
-        except (Damaged, InvalidRequest) as error:
+        except (Damaged, InvalidRequest, TooLarge, Unsupported) as error:
             refused = {"refused": str(error)}
             info = ModelInfo(model_id(tenant, repo), verbs=(), engine="", repo=repo.path, details=refused)
         return self.remember(tenant, repo, replace(info, revision=found, created=commit.created))

@@ -34,18 +34,28 @@ RESERVED_NAMESPACES = frozenset(
 
 _REPO_PART = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,95}")
 _REF = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._/-]{0,254}")
+_DIGEST = re.compile(r"[0-9a-f]{64}")
 _COMMIT_ID = re.compile(r"[0-9a-f]{40}")
 
 
 def check_repo(repo: RepoId) -> None:
     """Raises InvalidRequest for a namespace or name that a repository may not have."""
     for field, value in (("namespace", repo.namespace), ("name", repo.name)):
-        if not _REPO_PART.fullmatch(value) or ".." in value or value.endswith((".", ".git")):
+        if not _is_repo_part(value):
             raise InvalidRequest(
                 f"{value[:96]!r} is not a repository {field}: use up to 96 letters, digits, '.', '_' and '-'", field
             )
     if repo.namespace.lower() in RESERVED_NAMESPACES:
         raise InvalidRequest(f"the namespace {repo.namespace!r} is reserved", "namespace")
+
+
+def is_repo(repo: RepoId) -> bool:
+    """Whether a repository can have this name at all: what cannot is not looked for."""
+    return _is_repo_part(repo.namespace) and _is_repo_part(repo.name)
+
+
+def _is_repo_part(value: str) -> bool:
+    return _REPO_PART.fullmatch(value) is not None and ".." not in value and not value.endswith((".", ".git"))
 
 
 def check_path(path: str) -> None:
@@ -79,15 +89,24 @@ def _path_fault(path: str) -> str:
 
 def check_ref(name: str) -> None:
     """Raises InvalidRequest for a name that a branch or tag may not have."""
-    if (
-        not _REF.fullmatch(name)
-        or is_commit_id(name)
-        or ".." in name
-        or "//" in name
-        or name.startswith("refs/")
-        or name.endswith(("/", ".", ".lock"))
-    ):
+    if not is_ref(name):
         raise InvalidRequest(f"{name[:80]!r} is not a name for a branch or tag", "revision")
+
+
+def is_ref(name: str) -> bool:
+    """Whether a branch or tag can have this name at all."""
+    return (
+        _REF.fullmatch(name) is not None
+        and not is_commit_id(name)
+        and ".." not in name
+        and "//" not in name
+        and not name.startswith("refs/")
+        and not name.endswith(("/", ".", ".lock"))
+    )
+
+
+def is_digest(text: str) -> bool:
+    return _DIGEST.fullmatch(text) is not None
 
 
 def is_commit_id(name: str) -> bool:

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, and_, delete, insert, select, update
 from sqlalchemy.sql.elements import ColumnElement
 
 from craton.core.errors import Conflict, NotFound
-from craton.hub.names import check_ref
+from craton.hub.names import check_ref, is_ref
 from craton.hub.tables import refs
 
 RefKind = Literal["branch", "tag"]
@@ -35,6 +35,8 @@ class Refs:
 
     def get(self, kind: RefKind, name: str) -> str | None:
         """The revision, or None."""
+        if not is_ref(name):
+            return None
         return self._connection.scalar(select(refs.c.revision).where(self._named(kind, name)))
 
     def create(self, kind: RefKind, name: str, revision: str) -> None:
@@ -53,8 +55,9 @@ class Refs:
 
     def delete(self, kind: RefKind, name: str) -> None:
         """Raises NotFound."""
-        if not self._connection.execute(delete(refs).where(self._named(kind, name))).rowcount:
+        if self.get(kind, name) is None:
             raise NotFound(kind, name)
+        self._connection.execute(delete(refs).where(self._named(kind, name)))
 
     def _mine(self) -> ColumnElement[bool]:
         return and_(refs.c.tenant == self._tenant, refs.c.repository == self._repository)

@@ -17,7 +17,7 @@ from craton.core.repo import Add, Copy, Delete, Operation, RepoId, RepoKind, Rev
 from craton.hub import rows, trees
 from craton.hub.files import StoredFile, store_file, stored_files
 from craton.hub.git import commit_id
-from craton.hub.names import check_path, check_ref, check_repo
+from craton.hub.names import check_path, check_ref, check_repo, is_digest
 from craton.hub.refs import Ref, RefKind, Refs
 from craton.hub.tables import models, objects, refs, repositories, revisions
 from craton.store.blobs import Blobs
@@ -143,7 +143,8 @@ class Hub:
 
         def source(revision: str) -> dict[str, TreeEntry]:
             if revision not in sources:
-                sources[revision] = rows.load_tree(connection, tenant, repository, revision)
+                found = rows.resolve(connection, tenant, repository, revision)
+                sources[revision] = rows.load_tree(connection, tenant, repository, found)
             return sources[revision]
 
         files = dict(source(parent)) if parent is not None else {}
@@ -223,6 +224,8 @@ def _checked(operations: Iterable[Operation]) -> list[Operation]:
         raise InvalidRequest(f"a commit may hold {MAX_OPERATIONS:,} operations", "operations")
     for operation in checked:
         check_path(operation.path.removesuffix("/") if isinstance(operation, Delete) else operation.path)
+        if isinstance(operation, Add) and not is_digest(operation.digest):
+            raise InvalidRequest("the digest is not a SHA-256 in hex", "digest")
     return checked
 
 

@@ -9,7 +9,7 @@ from sqlalchemy import Connection, Row, insert, literal, select
 from craton.core.errors import NotFound
 from craton.core.repo import RepoId, Revision, TreeEntry
 from craton.hub import trees
-from craton.hub.names import is_commit_id
+from craton.hub.names import is_commit_id, is_repo
 from craton.hub.refs import Refs
 from craton.hub.tables import objects, repositories, revisions
 
@@ -22,7 +22,7 @@ def find(connection: Connection, tenant: str, repo: RepoId, *, lock: bool = Fals
     query = select(table.id, table.created).where(
         table.tenant == tenant, table.kind == repo.kind, table.namespace == repo.namespace, table.name == repo.name
     )
-    row = connection.execute(query.with_for_update() if lock else query).one_or_none()
+    row = connection.execute(query.with_for_update() if lock else query).one_or_none() if is_repo(repo) else None
     if row is None:
         raise NotFound("repository", repo.path)
     return row

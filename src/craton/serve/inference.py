@@ -18,6 +18,7 @@ from craton.core.chat import ChatRequest, Event, Usage
 from craton.core.errors import CratonError, DeadlineExceeded
 from craton.core.model import EmbedAnswer, EmbedRequest, ModelInfo
 from craton.core.streams import closing
+from craton.serve.deadline import until
 from craton.serve.directory import Directory, Target
 from craton.serve.guarding import guard
 from craton.serve.metering import Meter, Record
@@ -111,7 +112,7 @@ class Inference:
                 refuse_unmet(target.info, loaded.engine.capabilities, request)
                 async with loaded.admission.slot(ends):
                     events = guard(loaded.engine.chat(replace(request, model=target.info.id)))
-                    async with closing(_until(ends, events, self._seconds(call))) as timed:
+                    async with closing(until(ends, events, self._seconds(call))) as timed:
                         async for event in timed:
                             record.observe(event, self._clock())
                             yield event
@@ -182,17 +183,3 @@ class Inference:
             record.cost = self._prices.cost(record.resolved, record.usage)
             self._meter.add(record)
             self._tracer.finished(record)
-
-
-async def _until(ends: float, events: AsyncIterator[Event], seconds: float) -> AsyncIterator[Event]:
-    """The events, until the loop's time `ends`. Raises DeadlineExceeded; closes the engine's stream either way."""
-    async with closing(events) as source:
-        while True:
-            try:
-                async with asyncio.timeout_at(ends):
-                    event = await anext(source)
-            except StopAsyncIteration:
-                return
-            except TimeoutError:
-                raise DeadlineExceeded(seconds) from None
-            yield event

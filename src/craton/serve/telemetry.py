@@ -50,9 +50,15 @@ class Metrics:
             "craton_model_waiting", "Requests that wait for a model.", ("model",), registry=self.registry
         )
 
+        self._answered: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
+
     def answered(self, dialect: str, operation: str, status: int, seconds: float) -> None:
-        self._http.labels(dialect, operation, str(status)).inc()
-        self._http_seconds.labels(dialect, operation).observe(seconds)
+        found = self._answered.get((dialect, operation, status))
+        if found is None:  # looking labels up is what costs
+            counter, histogram = self._http.labels(dialect, operation, str(status)), self._http_seconds
+            found = self._answered[dialect, operation, status] = (counter, histogram.labels(dialect, operation))
+        found[0].inc()
+        found[1].observe(seconds)
 
     def finished(self, record: Record) -> None:
         if not record.resolved:

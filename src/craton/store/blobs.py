@@ -14,14 +14,13 @@ import re
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
-from errno import EDQUOT, ENOSPC
 from pathlib import Path
 from secrets import token_hex
 
 from msgspec import Struct
 
 from craton.core.errors import Damaged, NotFound, StorageFull
-from craton.store.files import Files, make_folders
+from craton.store.files import FULL, Files, make_folders
 
 CHUNK = 1024 * 1024
 ABANDONED_AFTER = 6 * 3600.0  # seconds without a write; a writer this slow fails cleanly, nothing is torn
@@ -137,7 +136,7 @@ class Blobs:
         try:
             yield
         except OSError as error:
-            if error.errno in {ENOSPC, EDQUOT}:
+            if error.errno in FULL:
                 raise StorageFull() from error
             self._stopped = self._stopped or sync
             raise StorageFull(STOPPED if sync else "The disk cannot be written.") from error

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 import fcntl
 import os
+from errno import EDQUOT, ENOSPC
 from pathlib import Path
 from secrets import token_hex
 
+from craton.core.errors import StorageFull
+
+FULL = frozenset({ENOSPC, EDQUOT})
 PRIVATE_FOLDER = 0o700
 PRIVATE_FILE = 0o600
 
@@ -71,11 +75,12 @@ def make_folders(files: Files, folder: Path) -> None:
 def write_file(files: Files, path: Path, data: bytes, *, replace: bool) -> bool:
     """A small private file, complete or absent, on the medium when this returns.
 
-    replace: False leaves a file that is there already alone. Returns whether this call wrote it. Raises OSError.
+    replace: False leaves a file that is there already alone. Returns whether this call wrote it.
+    Raises StorageFull, and OSError for what is not the disk's fault.
     """
     temporary = path.with_name(f".{path.name}.{token_hex(8)}")
-    handle = files.create(temporary)
     try:
+        handle = files.create(temporary)
         try:
             files.write(handle, data)
             files.sync(handle)
@@ -88,6 +93,10 @@ def write_file(files: Files, path: Path, data: bytes, *, replace: bool) -> bool:
         written = True
     except FileExistsError:
         written = False
+    except OSError as error:
+        if error.errno in FULL:
+            raise StorageFull() from error
+        raise
     finally:
         files.unlink(temporary)
     files.sync_folder(path.parent)

@@ -83,6 +83,15 @@ DO_NOT_COMPILE: list[tuple[dict[str, Any], str]] = [
     ({"type": "array", "items": {"type": "string"}, "uniqueItems": True}, "uniqueItems"),
     ({"type": "array", "minItems": 3, "maxItems": 2}, "minItems"),
     ({"not": {"type": "string"}}, "not"),
+    (
+        {
+            "anyOf": [
+                {"type": "object", "properties": {f"p{i}_{j}": {"type": "string"} for j in range(30)}}
+                for i in range(99)
+            ]
+        },
+        "items",
+    ),
 ]
 
 
@@ -104,7 +113,7 @@ async def test_schemas_that_compile_pass_and_others_are_refused_in_words() -> No
         for schema, words in DO_NOT_COMPILE:
             with pytest.raises(InvalidRequest, match=words) as caught:
                 await checker.check_schema(schema)
-            assert "/" not in caught.value.reason or "$defs" in caught.value.reason
+            assert "<state>" not in caught.value.reason
     assert len(spawns.pids) == 1
 
 
@@ -243,6 +252,15 @@ async def test_a_verdict_is_remembered_without_bound_on_repeats_and_with_one_on_
         for i in range(5):
             await checker.check_schema({"const": i})
         assert len(checker._verdicts) == 2
+
+
+@pytest.mark.parametrize("anyio_backend", [("asyncio", {"use_uvloop": True})], ids=["uvloop"])
+async def test_checking_runs_under_the_loop_of_the_server() -> None:
+    async with checking() as checker:
+        await checker.check_schema({"type": "integer"})
+        with pytest.raises(InvalidRequest, match="too long"):
+            await checker.check_template(HOSTILE_TEMPLATES[0])
+        await checker.check_schema({"type": "string"})
 
 
 async def test_seven_streams_go_on_while_bad_schemas_are_checked() -> None:

@@ -35,15 +35,13 @@ def spec_of(starter_files: Path) -> Callable[..., EngineSpec]:
             chat_template=template,
         )
         path = starter_files / "SmolLM2-135M-Instruct.Q4_1.gguf"
-        return EngineSpec(
-            engine="llama_cpp", model="starter", info=info, files={path.name: str(path)}, options=options
-        )
+        return EngineSpec(engine="llama_cpp", model="starter", info=info, files={path.name: str(path)}, options=options)
 
     return make
 
 
 @pytest.fixture(scope="session")
 def engine(spec_of: Callable[..., EngineSpec]) -> Iterator[LlamaCppEngine]:
-    loaded = LlamaCppEngine.load(spec_of(context=1024, parallel=4))
+    loaded = LlamaCppEngine.load(spec_of(context=512, parallel=4))
     yield loaded
     asyncio.run(loaded.close())

@@ -6,7 +6,9 @@ import asyncio
 import json
 import time
 from collections.abc import Callable
+from pathlib import Path
 
+import msgspec
 import pytest
 
 from craton.core.chat import (
@@ -111,19 +113,20 @@ async def test_the_count_is_what_the_answer_reports(engine: LlamaCppEngine, name
     assert (await answer(engine, asked)).usage.input == counted > 0
 
 
-async def test_a_prompt_over_the_context_is_refused_with_both_numbers(engine: LlamaCppEngine) -> None:
-    asked = request("word " * 2000)
-    with pytest.raises(ContextExceeded) as caught:
-        await answer(engine, asked)
-    assert caught.value.limit == 1024
-    assert caught.value.prompt == await engine.count_tokens(asked)
-
-
-async def test_an_answer_ends_where_the_context_ends(engine: LlamaCppEngine) -> None:
-    asked = request("word " * 960, sampling=Sampling(max_tokens=500, temperature=0, logit_bias={2: -100.0}))
-    folded = await answer(engine, asked)
-    assert folded.choices[0].stop.reason == "max_tokens"
-    assert folded.usage.total == 1024
+async def test_the_context_bounds_the_prompt_and_the_answer(spec_of: Callable[..., EngineSpec]) -> None:
+    engine = LlamaCppEngine.load(spec_of(context=256, parallel=1))  # llama.cpp rounds contexts up to 256
+    try:
+        asked = request("word " * 2000)
+        with pytest.raises(ContextExceeded) as caught:
+            await answer(engine, asked)
+        assert caught.value.limit == 256
+        assert caught.value.prompt == await engine.count_tokens(asked)
+        asked = request("word " * 200, sampling=Sampling(max_tokens=500, temperature=0, logit_bias={2: -100.0}))
+        folded = await answer(engine, asked)
+        assert folded.choices[0].stop.reason == "max_tokens"
+        assert folded.usage.total == 256
+    finally:
+        await engine.close()
 
 
 async def test_a_second_turn_reports_what_was_cached(engine: LlamaCppEngine) -> None:
@@ -219,7 +222,6 @@ BAD_SCHEMAS = [
     {"type": "nosuch"},
     {"type": "object", "properties": {"a": {"type": "string", "pattern": "(?<=a)b"}}},
     {"$ref": "http://elsewhere.invalid/schema"},
-    {"allOf": [{"type": "integer"}, {"type": "string"}]},
     {"type": "array", "uniqueItems": True},
 ]
 
@@ -265,7 +267,7 @@ async def test_what_it_cannot_do_is_refused(engine: LlamaCppEngine) -> None:
         await answer(engine, request(tools=(WEATHER,), sampling=Sampling(n=2)))
 
 
-def test_options_and_files_are_checked(spec_of: Callable[..., EngineSpec], tmp_path: object) -> None:
+def test_options_are_checked(spec_of: Callable[..., EngineSpec]) -> None:
     with pytest.raises(InvalidRequest):
         LlamaCppEngine.load(spec_of(nosuch=1))
     with pytest.raises(InvalidRequest):
@@ -274,12 +276,8 @@ def test_options_and_files_are_checked(spec_of: Callable[..., EngineSpec], tmp_p
         LlamaCppEngine.load(spec_of(template="{% for x in %}"))
 
 
-def test_a_broken_file_is_unavailable(tmp_path: object, spec_of: Callable[..., EngineSpec]) -> None:
-    import pathlib
-
-    import msgspec
-
-    broken = pathlib.Path(str(tmp_path)) / "broken.gguf"
+def test_a_broken_file_is_unavailable(tmp_path: Path, spec_of: Callable[..., EngineSpec]) -> None:
+    broken = tmp_path / "broken.gguf"
     broken.write_bytes(b"GGUF\x03\x00\x00\x00" + b"\x00" * 64)
     with pytest.raises(ModelUnavailable):
         LlamaCppEngine.load(msgspec.structs.replace(spec_of(), files={"broken.gguf": str(broken)}))

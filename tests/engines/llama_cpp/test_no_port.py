@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import signal
 import stat
@@ -14,10 +15,9 @@ import pytest
 from craton.engines.llama_cpp import LlamaCppEngine
 from craton.engines.protocol import EngineSpec
 
-pytestmark = [
-    pytest.mark.anyio,
-    pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="reads Linux's /proc to see this process' sockets"),
-]
+pytestmark = pytest.mark.skipif(
+    not Path("/proc/net/tcp").exists(), reason="reads Linux's /proc to see this process' sockets"
+)
 LISTENING = "0A"
 
 
@@ -39,7 +39,7 @@ def tcp_listeners() -> set[str]:
     return found
 
 
-async def test_no_tcp_port_is_opened_and_the_socket_is_private(
+def test_no_tcp_port_is_opened_and_the_socket_is_private(
     spec_of: Callable[..., EngineSpec], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
@@ -54,6 +54,6 @@ async def test_no_tcp_port_is_opened_and_the_socket_is_private(
         assert stranger.post("/completion", json={"prompt": "x"}).status_code == 401
         assert stranger.get("/props").status_code == 401
         assert stranger.get("/").status_code == 404
-    await engine.close()
-    await engine.close()
+    asyncio.run(engine.close())
+    asyncio.run(engine.close())
     assert list(tmp_path.iterdir()) == []

@@ -43,12 +43,13 @@ Step = bytes | str
 
 @dataclass
 class Plan:
-    """What a provider answers next."""
+    """What a provider answers next. silent: nothing, not even a status line, until the other side leaves."""
 
     steps: list[Step] = field(default_factory=list)
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
     content_type: str | None = None
+    silent: bool = False
 
 
 @dataclass
@@ -213,7 +214,7 @@ class AnthropicWire:
         from anthropic.types.message_count_tokens_params import MessageCountTokensParams
         from anthropic.types.message_create_params import MessageCreateParamsStreaming
 
-        assert seen.headers["x-api-key"] == KEY
+        assert seen.headers.get("x-api-key") == KEY or seen.headers["authorization"] == f"Bearer {KEY}"
         assert seen.headers["anthropic-version"] == "2023-06-01"
         if method_path == "/v1/messages/count_tokens":
             same_when_read(MessageCountTokensParams, seen.body)
@@ -331,6 +332,9 @@ class BedrockWire:
         usage["cacheReadInputTokens"] = answer.cached
         return [*out, event_frame("metadata", {"usage": usage, "metrics": {"latencyMs": 12}})]
 
+    def event(self, name: str, **payload: Any) -> bytes:
+        return event_frame(name, payload)
+
     def deltas(self, part: tuple[Any, ...]) -> list[dict[str, Any]]:
         if part[0] == "text":
             return [{"text": piece} for piece in part[1]]
@@ -428,6 +432,7 @@ class Provider:
         self.plans: list[Plan] = []
         self.seen: list[Seen] = []
         self.complaints: list[str] = []
+        self.asked = threading.Event()
         self.left = threading.Event()
         self._socket = socket.socket()
         self._socket.bind(("127.0.0.1", 0))
@@ -447,6 +452,7 @@ class Provider:
 
     def will(self, *plans: Plan) -> None:
         self.plans, self.seen = list(plans), []
+        self.asked.clear()
         self.left.clear()
 
     def answers(self, *answers: Answer) -> None:
@@ -470,11 +476,15 @@ class Provider:
         headers = {name.decode(): value.decode() for name, value in scope["headers"]}
         seen = Seen(scope["raw_path"].decode(), headers, json.loads(raw))
         self.seen.append(seen)
+        self.asked.set()
         try:
             await anyio.to_thread.run_sync(self.wire.check, seen, raw, seen.path)
         except Exception as error:
             self.complaints.append(repr(error))
         plan = self.plans.pop(0) if len(self.plans) > 1 else self.plans[0]
+        if plan.silent:
+            await self.wait(receive)
+            return
         kind = plan.content_type or self.wire.stream_type
         wanted = [("content-type", kind), *plan.headers.items()]
         await send(
@@ -488,12 +498,16 @@ class Provider:
             if step == "cut":
                 raise ConnectionError("cut on purpose")
             if step == "hang":
-                while (await receive())["type"] != "http.disconnect":
-                    pass
-                self.left.set()
+                await self.wait(receive)
                 return
             await send({"type": "http.response.body", "body": step, "more_body": True})
         await send({"type": "http.response.body", "body": b""})
+
+    async def wait(self, receive: Any) -> None:
+        """Until the other side leaves."""
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        self.left.set()
 
 
 WIRES: dict[str, Callable[[], Wire]] = {"openai": OpenAIWire, "anthropic": AnthropicWire, "bedrock": BedrockWire}

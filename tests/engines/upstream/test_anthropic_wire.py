@@ -26,10 +26,13 @@ from craton.core.chat import (
     fold,
 )
 from craton.core.errors import InvalidRequest, ModelFailed, ModelUnavailable, Unsupported
-from craton.core.model import EmbedRequest
-from craton.engines.upstream import AnthropicUpstream, Timeouts
+from craton.core.model import EmbedRequest, ModelInfo
+from craton.engines.upstream import AnthropicOptions, AnthropicUpstream, Timeouts
 
 pytestmark = pytest.mark.anyio
+
+KEY = "the-providers-own-key-1234567890"
+INFO = ModelInfo(id="m", verbs=("chat",), engine="upstream")
 
 
 @pytest.fixture
@@ -68,14 +71,13 @@ async def test_the_limit_that_this_wire_demands_is_always_there(
 
 
 async def test_cache_marks_go_onto_the_block_before_them(provider: Any, engine: AnthropicUpstream, answer: Any) -> None:
-    hour = CacheMark(extra={"anthropic": {"type": "ephemeral", "ttl": "1h"}})
     body = await written(
         provider,
         engine,
         answer,
-        ask(Message("user", (TextPart("a"), CacheMark(), TextPart("b"))), system=(TextPart("s"), hour)),
+        ask(Message("user", (TextPart("a"), CacheMark(), TextPart("b"))), system=(TextPart("s"), CacheMark())),
     )
-    assert body["system"][0]["cache_control"] == {"type": "ephemeral", "ttl": "1h"}
+    assert body["system"][0]["cache_control"] == {"type": "ephemeral"}
     first, second = body["messages"][0]["content"]
     assert first["cache_control"] == {"type": "ephemeral"}
     assert "cache_control" not in second
@@ -151,7 +153,7 @@ async def test_thinking_is_asked_for(
 async def test_every_way_to_choose_tools_is_written(
     provider: Any, engine: AnthropicUpstream, answer: Any, choice: ToolChoice, expected: Any
 ) -> None:
-    tool = Tool("f", {"properties": {}}, extra={"anthropic": {"cache_control": {"type": "ephemeral"}}})
+    tool = Tool("f", {"properties": {}}, extra={"cache_control": True})
     body = await written(provider, engine, answer, ask(tools=(tool,), tool_choice=choice))
     assert body.get("tool_choice") == expected
     assert body["tools"] == [
@@ -171,11 +173,12 @@ async def test_documents_go_out_as_pdf_or_text(provider: Any, engine: AnthropicU
     [
         ask(Message("user", (DocumentPart("d", "docx", b""),))),
         ask(Message("assistant", (ReasoningPart("another model's"),))),
+        ask(Message("assistant", (ReasoningPart("", redacted=b"\xff"),))),
         ask(Message("assistant", (ToolUsePart("i", "f", {}, broken="{"),))),
         ask(Message("user", (TextPart("a"),), name="Ann")),
         ask(output_schema=OutputSchema({})),
     ],
-    ids=["docx", "unsigned", "broken call", "name", "any JSON"],
+    ids=["docx", "unsigned", "redacted elsewhere", "broken call", "name", "any JSON"],
 )
 async def test_what_this_wire_cannot_say_is_refused(
     provider: Any, engine: AnthropicUpstream, request_: ChatRequest
@@ -225,6 +228,16 @@ async def test_events_out_of_order_or_unasked_for_are_failures(
     provider.says(start, *(event(name, **fields) for name, fields in steps))
     with pytest.raises(ModelFailed, match="malformed"):
         await events(engine, ask())
+
+
+async def test_the_key_is_sent_in_the_way_that_was_chosen(
+    provider: Any, client: httpx.AsyncClient, answer: Any
+) -> None:
+    for options, header in ((AnthropicOptions(), "x-api-key"), (AnthropicOptions(auth="bearer"), "authorization")):
+        provider.answers(answer([("text", ["ok"])]))
+        engine = AnthropicUpstream(client, model="claude-x", base_url=provider.url, key=KEY, info=INFO, options=options)
+        await events(engine, ask())
+        assert {"x-api-key", "authorization"} & set(provider.seen[0].headers) == {header}
 
 
 async def test_there_are_no_embeddings(engine: AnthropicUpstream) -> None:

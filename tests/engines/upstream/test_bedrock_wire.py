@@ -24,6 +24,7 @@ from craton.core.chat import (
     TextPart,
     Tool,
     ToolChoice,
+    ToolResultPart,
     fold,
 )
 from craton.core.errors import ModelFailed, Throttled, Unsupported
@@ -78,23 +79,23 @@ async def test_thoughts_media_cache_marks_and_schema_fit_the_service_model(
         Message("user", (TextPart("a"), CacheMark(), DocumentPart("d", "pdf", b"%PDF"), AudioPart("wav", b"RIFF"))),
         Message("assistant", (ReasoningPart("why", signature="sig"), ReasoningPart("", redacted=b"\x00\xff"))),
         Message("system", (TextPart("in between"),)),
+        Message("user", (ToolResultPart("t", (TextPart('{"a":1}', extra={"json": {"a": 1}}), TextPart("b"))),)),
         system=(TextPart("s"), CacheMark()),
-        tools=(Tool("f", {"type": "object"}, "does f"),),
+        tools=(Tool("f", {"type": "object"}, "does f", extra={"cachePoint": {"type": "default", "ttl": "1h"}}),),
         tool_choice=ToolChoice("any"),
         output_schema=OutputSchema({"type": "object"}),
         reasoning=ReasoningOptions(budget_tokens=1024),
         sampling=Sampling(max_tokens=5000, top_k=7),
-        extra={
-            "aws": {"requestMetadata": {"team": "a"}, "additionalModelRequestFields": {"metadata": {"user_id": "u"}}}
-        },
+        extra={"requestMetadata": {"team": "a"}},
     )
     await events(engine, request)
     body = provider.seen[0].body
     assert body["additionalModelRequestFields"] == {
         "top_k": 7,
         "thinking": {"type": "enabled", "budget_tokens": 1024},
-        "metadata": {"user_id": "u"},
     }
+    assert body["toolConfig"]["tools"][1] == {"cachePoint": {"type": "default", "ttl": "1h"}}
+    assert body["messages"][3]["content"][0]["toolResult"]["content"] == [{"json": {"a": 1}}, {"text": "b"}]
     assert body["requestMetadata"] == {"team": "a"}
     assert body["messages"][0]["content"][1] == {"cachePoint": {"type": "default"}}
     assert body["messages"][1]["content"][1]["reasoningContent"]["redactedContent"] == "AP8="
@@ -162,29 +163,27 @@ async def test_counting_asks_the_provider(provider: Any, engine: BedrockUpstream
 async def test_an_end_that_has_no_word_here_is_a_failure(
     provider: Any, engine: BedrockUpstream, answer: Any, reason: str
 ) -> None:
-    body = b"".join(provider.wire.write(answer([("text", ["a"])])))
-    frame = provider.wire.write(answer([]))[1]
-    assert b"end_turn" in frame
-    provider.says(body[: body.index(frame)], stop_frame(provider, reason))
+    begun = provider.wire.write(answer([("text", ["a"])]))[:-2]
+    provider.says(*begun, provider.wire.event("messageStop", stopReason=reason))
     with pytest.raises(ModelFailed):
         await events(engine, ask())
 
 
-def stop_frame(provider: Any, reason: str) -> bytes:
-    import struct
-    from binascii import crc32
+async def test_content_that_nobody_asked_for_is_a_failure(provider: Any, engine: BedrockUpstream) -> None:
+    event = provider.wire.event
+    for step in (
+        event("contentBlockStart", contentBlockIndex=0, start={"image": {"format": "png"}}),
+        event("contentBlockDelta", contentBlockIndex=0, delta={"citation": {"title": "t"}}),
+        event("contentBlockDelta", contentBlockIndex=0, delta={"toolUse": {"input": "{"}}),
+    ):
+        provider.says(event("messageStart", role="assistant"), step)
+        with pytest.raises(ModelFailed, match="malformed"):
+            await events(engine, ask())
 
-    frame = provider.wire.stream_error("failed", "x")
-    headers_length = struct.unpack(">I", frame[4:8])[0]
-    headers = frame[12 : 12 + headers_length]
-    headers = headers.replace(
-        b"\x0f:exception-type\x07\x00\x19modelStreamErrorException", b"\x0b:event-type\x07\x00\x0bmessageStop"
-    )
-    headers = headers.replace(b"\x07\x00\x09exception", b"\x07\x00\x05event")
-    payload = json.dumps({"stopReason": reason}).encode()
-    prelude = struct.pack(">II", 16 + len(headers) + len(payload), len(headers))
-    body = prelude + struct.pack(">I", crc32(prelude)) + headers + payload
-    return body + struct.pack(">I", crc32(body))
+
+async def test_events_of_later_versions_are_passed_over(provider: Any, engine: BedrockUpstream, answer: Any) -> None:
+    provider.says(provider.wire.event("newThing", x=1), *provider.wire.write(answer([("text", ["a"])])))
+    assert fold(await events(engine, ask())).choices[0].text() == "a"
 
 
 async def test_titan_embeds_one_text_at_a_time(providers: dict[str, Any], bearer: Any, plan: Any) -> None:

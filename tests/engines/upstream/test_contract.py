@@ -10,6 +10,7 @@ import httpx
 import msgspec
 import pytest
 
+from craton.access.outgoing import outgoing
 from craton.core.chat import (
     ChatRequest,
     Delta,
@@ -295,6 +296,23 @@ async def test_cancelling_the_reader_hangs_up(provider: Any, engine: Engine, ans
     assert await asyncio.to_thread(provider.left.wait, 5)
 
 
+async def test_leaving_before_the_first_byte_hangs_up(provider: Any, engine: Engine, plan: Any) -> None:
+    provider.will(plan(silent=True))
+    task = asyncio.create_task(events(engine, ask()))
+    assert await asyncio.to_thread(provider.asked.wait, 5)
+    task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await task
+    assert await asyncio.to_thread(provider.left.wait, 5)
+
+
+async def test_a_provider_that_never_begins_is_given_up(provider: Any, client: httpx.AsyncClient, plan: Any) -> None:
+    provider.will(plan(silent=True))
+    engine = provider.wire.build(client, provider.url, Timeouts(connect=0.1, first=0.2, idle=5))
+    with pytest.raises(ModelFailed, match="silent"):
+        await events(engine, ask())
+
+
 @pytest.mark.parametrize(
     ("status", "kind", "error"),
     [
@@ -359,6 +377,22 @@ async def test_nobody_listening_means_unavailable(provider: Any, client: httpx.A
     engine = provider.wire.build(client, "http://127.0.0.1:1", Timeouts(connect=2, first=2, idle=2))
     with pytest.raises(ModelUnavailable):
         await events(engine, ask())
+
+
+async def test_a_provider_off_the_allow_list_is_never_called(provider: Any) -> None:
+    provider.says(b"")
+    async with outgoing([]) as client:
+        engine = provider.wire.build(client, provider.url, Timeouts())
+        with pytest.raises(ModelUnavailable, match="has not allowed"):
+            await events(engine, ask())
+    assert provider.seen == []
+
+
+async def test_the_platforms_own_client_reaches_an_allowed_provider(provider: Any, answer: Any) -> None:
+    provider.answers(answer([("text", ["ok"])]))
+    async with outgoing([provider.url]) as client:
+        engine = provider.wire.build(client, provider.url, Timeouts())
+        assert fold(await events(engine, ask())).choices[0].text() == "ok"
 
 
 async def test_a_request_after_a_failure_works(provider: Any, engine: Engine, answer: Any, plan: Any) -> None:

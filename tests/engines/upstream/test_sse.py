@@ -22,5 +22,4 @@ def test_events_are_the_same_however_the_bytes_are_cut(size: int) -> None:
 def test_events_over_the_limit_and_broken_names_are_malformed(piece: bytes) -> None:
     reader = SseReader(limit=20)
     with pytest.raises(Malformed):
-        for _ in range(3):
-            reader.feed(piece)
+        _ = [reader.feed(piece) for _ in range(3)]

@@ -127,6 +127,19 @@ async def test_errors_of_loading_come_back_typed(echo_spec: Spec) -> None:
         await worker.count_tokens(ChatRequest("echo", ()))
 
 
+@pytest.mark.parametrize("anyio_backend", [("asyncio", {"use_uvloop": True})], ids=["uvloop"])
+async def test_workers_run_under_the_loop_of_the_server(echo_spec: Spec, ask: Ask) -> None:
+    assert type(asyncio.get_running_loop()).__module__.startswith("uvloop")
+    async with running(echo_spec(SLOW)) as worker:
+        events = worker.chat(ask(WORDS))
+        await anext(events)
+        assert worker.pid is not None
+        os.kill(worker.pid, signal.SIGKILL)
+        with pytest.raises(ModelFailed):
+            await rest(events)
+        assert (await fold_stream(worker.chat(ask("again")))).choices[0].text() == "again"
+
+
 async def test_kill_9_fails_every_open_stream_and_the_next_request_is_answered(echo_spec: Spec, ask: Ask) -> None:
     async with running(echo_spec(SLOW)) as worker:
         streams = [worker.chat(ask(WORDS)) for _ in range(5)]
@@ -273,6 +286,18 @@ async def test_closing_a_stream_cancels_it_and_nothing_more_of_it_arrives(echo_s
         with pytest.raises(StopAsyncIteration):
             await anext(events)
         assert (await fold_stream(worker.chat(ask("next")))).choices[0].text() == "next"
+
+
+async def test_a_cancel_reaches_the_engine(echo_spec: Spec, ask: Ask) -> None:
+    script = "rules: [{delay: {between_ms: 20}, fault: {after: 20, kind: crash}}]"
+    async with running(echo_spec(script)) as worker:
+        pid = worker.pid
+        events = worker.chat(ask(WORDS))
+        await anext(events)
+        await events.aclose()
+        await asyncio.sleep(0.8)  # had the engine gone on, it would have crashed by now
+        assert worker.pid == pid
+        assert await worker.count_tokens(ask("x")) == 1
 
 
 async def test_a_cancelled_task_cancels_the_call(echo_spec: Spec, ask: Ask) -> None:

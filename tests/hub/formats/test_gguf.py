@@ -47,7 +47,7 @@ def test_it_reads_what_the_reference_reader_reads(starter_files: Path) -> None:
 
 def test_every_truncation_is_refused(gguf_maker: Maker) -> None:
     whole = gguf_maker.model()
-    cuts = {*range(0, 400), *range(400, len(whole), 97), *range(len(whole) - 700, len(whole))}
+    cuts = {*range(400), *range(400, len(whole), 97), *range(len(whole) - 700, len(whole))}
     for cut in sorted(cuts):
         with pytest.raises(Damaged):
             read_gguf(whole[:cut], "cut")

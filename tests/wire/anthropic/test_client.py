@@ -18,7 +18,7 @@ TOOLS: list[Any] = [
 ]
 
 
-@pytest.fixture(params=["", "/anthropic"])
+@pytest.fixture(scope="module", params=["", "/anthropic"])
 def client(api: Any, request: pytest.FixtureRequest) -> anthropic.Anthropic:
     return anthropic.Anthropic(base_url=api.url + request.param, api_key=api.token, max_retries=0)
 

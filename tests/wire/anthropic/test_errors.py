@@ -29,11 +29,15 @@ EXPECTED: dict[str, tuple[type[anthropic.APIStatusError], int, str]] = {
 HELLO: list[Any] = [{"role": "user", "content": "x"}]
 
 
+@pytest.fixture(scope="module")
+def client(api: Any) -> anthropic.Anthropic:
+    return anthropic.Anthropic(base_url=api.url, api_key=api.token, max_retries=0)
+
+
 @pytest.mark.parametrize("name", sorted(EXPECTED))
 @pytest.mark.parametrize("stream", [False, True])
-def test_the_client_raises_the_matching_class(api: Any, name: str, stream: bool) -> None:
+def test_the_client_raises_the_matching_class(client: anthropic.Anthropic, name: str, stream: bool) -> None:
     """Also when a stream was asked for: nothing was sent yet."""
-    client = anthropic.Anthropic(base_url=api.url, api_key=api.token, max_retries=0)
     kind, status, error_type = EXPECTED[name]
     with pytest.raises(kind) as caught:
         client.messages.create(model=name, max_tokens=5, messages=HELLO, stream=stream)
@@ -49,8 +53,7 @@ def test_a_wrong_key_is_an_authentication_error(api: Any) -> None:
         anthropic.Anthropic(base_url=api.url, api_key="wrong", max_retries=0).models.list()
 
 
-def test_a_prompt_that_is_too_long_names_both_numbers(api: Any) -> None:
-    client = anthropic.Anthropic(base_url=api.url, api_key=api.token, max_retries=0)
+def test_a_prompt_that_is_too_long_names_both_numbers(client: anthropic.Anthropic) -> None:
     with pytest.raises(anthropic.BadRequestError, match=r"prompt is too long: 90\d\d tokens > 8192 maximum"):
         client.messages.create(model="echo", max_tokens=5, messages=[{"role": "user", "content": "word " * 9000}])
 

@@ -232,7 +232,8 @@ class _Raw(io.BytesIO):
 class Endpoint:
     """The gateway with the AWS dialect, called by unmodified clients without a network in between."""
 
-    def __init__(self, rules: str, models: Any) -> None:
+    def __init__(self, rules: str, models: Any, session: boto3.session.Session) -> None:
+        self.session = session
         self.serving = EchoServing(parse_script(rules) if rules else Script())
         fallback = Fallback(write_unrouted, write_unrouted, write_unrouted, SPOKEN_SERVICES, refuse_service)
         authenticator = Authenticator(OneKey(), time.time)  # type: ignore[arg-type]
@@ -243,7 +244,7 @@ class Endpoint:
     def client(self, service: str, secret: str = SECRET, **options: Any) -> Any:
         options = {"aws_access_key_id": KEY, "aws_secret_access_key": secret, **options}
         config = Config(retries={"total_max_attempts": 1}, parameter_validation=False)
-        client = boto3.session.Session().client(
+        client = self.session.client(
             service, region_name="eu-west-1", endpoint_url="http://127.0.0.1:8000", config=config, **options
         )
         client.meta.events.register("before-send", self._answer)
@@ -281,7 +282,13 @@ class Endpoint:
 
 
 @pytest.fixture(scope="session")
-def endpoint() -> Callable[..., Endpoint]:
+def boto3_session() -> boto3.session.Session:
+    """One for all tests: it keeps the service models that it has read."""
+    return boto3.session.Session()
+
+
+@pytest.fixture(scope="session")
+def endpoint(boto3_session: boto3.session.Session) -> Callable[..., Endpoint]:
     """Makes an endpoint whose echo engine follows a script."""
     models = load_models()
-    return lambda rules="": Endpoint(rules, models)
+    return lambda rules="": Endpoint(rules, models, boto3_session)

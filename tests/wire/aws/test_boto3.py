@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-import boto3
 import httpx
 import pytest
 from botocore.config import Config
@@ -21,7 +20,7 @@ WEATHER = {
 
 
 @pytest.fixture
-def connect(server: Any) -> Callable[..., Any]:
+def connect(server: Any, boto3_session: Any) -> Callable[..., Any]:
     """Makes a client of the running server, for any AWS service."""
 
     def make(service: str, **options: Any) -> Any:
@@ -31,7 +30,7 @@ def connect(server: Any) -> Callable[..., Any]:
             **options,
         }
         config = Config(retries={"total_max_attempts": 1}, read_timeout=20)
-        return boto3.session.Session().client(
+        return boto3_session.client(
             service, region_name="us-east-1", endpoint_url=server.url, config=config, **credentials
         )
 
@@ -99,12 +98,13 @@ def test_every_service_is_authenticated_before_anything_else(
         getattr(client, operation)(**parameters)
 
 
-def test_a_key_works_as_a_bearer_token(
-    server: Any, connect: Callable[..., Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("AWS_BEARER_TOKEN_BEDROCK", server.token)
-    client = boto3.session.Session().client("bedrock-runtime", region_name="us-east-1", endpoint_url=server.url)
-    assert client.converse(modelId="echo", messages=HELLO)["stopReason"] == "end_turn"
+def test_a_key_works_as_a_bearer_token(server: Any) -> None:
+    """By hand: boto3 sends bearer tokens over https only."""
+    url = f"{server.url}/model/echo/converse"
+    for token, status in ((server.token, 200), (server.token[:-1] + "x", 403)):
+        reply = httpx.post(url, json={"messages": HELLO}, headers={"Authorization": f"Bearer {token}"}, timeout=20)
+        assert reply.status_code == status
+    assert reply.headers["x-amzn-errortype"] == "UnrecognizedClientException"
 
 
 def test_a_key_works_in_a_presigned_query(connect: Callable[..., Any]) -> None:

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import botocore.session
 import pytest
 from botocore.auth import S3SigV4Auth, S3SigV4QueryAuth, SigV4Auth, SigV4QueryAuth
 from botocore.awsrequest import AWSRequest
@@ -116,8 +115,10 @@ def test_the_vectors_of_the_openai_repository_are_accepted(vector: dict[str, Any
         ("bedrock-agent-runtime", "retrieve", {"knowledgeBaseId": "KB12345678", "retrievalQuery": {"text": "hi"}}),
     ],
 )
-def test_requests_of_unmodified_clients_are_accepted(service: str, operation: str, parameters: dict[str, Any]) -> None:
-    client = botocore.session.Session().create_client(
+def test_requests_of_unmodified_clients_are_accepted(
+    service: str, operation: str, parameters: dict[str, Any], boto3_session: Any
+) -> None:
+    client = boto3_session.client(
         service,
         region_name="eu-west-1",
         endpoint_url=f"http://{HOST}",
@@ -216,6 +217,19 @@ def test_within_the_window_a_clock_may_differ(later: float) -> None:
 @pytest.mark.parametrize("later", [-WINDOW - 1, WINDOW + 1])
 def test_outside_the_window_a_signature_is_skewed(later: float) -> None:
     assert refusal(sign(), later).code == "skewed"
+
+
+@pytest.mark.parametrize("stamp", ["", "20260101", "20261301T000000Z", "20260101T000000", "20260101T0000000Z"])
+def test_a_time_that_is_none_is_refused(stamp: str) -> None:
+    request = sign()
+    request.headers = {
+        **request.headers,
+        "x-amz-date": stamp,
+        "authorization": request.headers["authorization"].replace(request.headers["x-amz-date"][:8], stamp[:8] or "x"),
+    }
+    with pytest.raises(Unauthenticated) as caught:
+        verify(request, signing, 0)
+    assert caught.value.code == "signature"
 
 
 def test_a_stated_hash_must_be_the_hash_of_the_body() -> None:

@@ -34,7 +34,7 @@ TOOLS: list[Any] = [
 ]
 
 
-@pytest.fixture(params=["/v1", "/openai/v1"])
+@pytest.fixture(scope="module", params=["/v1", "/openai/v1"])
 def client(api: Any, request: pytest.FixtureRequest) -> openai.OpenAI:
     return openai.OpenAI(base_url=api.url + request.param, api_key=api.token, max_retries=0)
 

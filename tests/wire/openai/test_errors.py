@@ -28,11 +28,15 @@ EXPECTED: dict[str, tuple[type[openai.APIStatusError], int, str | None]] = {
 }
 
 
+@pytest.fixture(scope="module")
+def client(api: Any) -> openai.OpenAI:
+    return openai.OpenAI(base_url=f"{api.url}/v1", api_key=api.token, max_retries=0)
+
+
 @pytest.mark.parametrize("name", sorted(EXPECTED))
 @pytest.mark.parametrize("stream", [False, True])
-def test_the_client_raises_the_matching_class(api: Any, name: str, stream: bool) -> None:
+def test_the_client_raises_the_matching_class(client: openai.OpenAI, name: str, stream: bool) -> None:
     """Also when a stream was asked for: nothing was sent yet."""
-    client = openai.OpenAI(base_url=f"{api.url}/v1", api_key=api.token, max_retries=0)
     kind, status, code = EXPECTED[name]
     with pytest.raises(kind) as caught:
         client.chat.completions.create(model=name, messages=[{"role": "user", "content": "x"}], stream=stream)
@@ -49,8 +53,7 @@ def test_a_wrong_key_is_an_authentication_error(api: Any) -> None:
     assert caught.value.code == "invalid_api_key"
 
 
-def test_a_prompt_that_is_too_long_names_both_numbers(api: Any) -> None:
-    client = openai.OpenAI(base_url=f"{api.url}/v1", api_key=api.token, max_retries=0)
+def test_a_prompt_that_is_too_long_names_both_numbers(client: openai.OpenAI) -> None:
     with pytest.raises(openai.BadRequestError) as caught:
         client.chat.completions.create(model="echo", messages=[{"role": "user", "content": "word " * 9000}])
     assert caught.value.code == "context_length_exceeded"
@@ -73,8 +76,7 @@ def test_every_error_has_a_row() -> None:
     assert describe(errors.Internal("req-1"))[0].status == 500
 
 
-def test_the_member_at_fault_is_named(api: Any) -> None:
-    client = openai.OpenAI(base_url=f"{api.url}/v1", api_key=api.token, max_retries=0)
+def test_the_member_at_fault_is_named(client: openai.OpenAI) -> None:
     with pytest.raises(openai.BadRequestError) as caught:
         client.chat.completions.create(model="echo", messages=[{"role": "user", "content": "x"}], temperature=9)
     assert caught.value.param == "temperature"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -23,24 +24,29 @@ REAL = {
 }
 
 
-def client_paths() -> Iterator[tuple[str, str]]:
+@cache
+def client_paths() -> frozenset[tuple[str, str]]:
     """Every method and path in the installed client's source."""
-    for source in Path(openai.__file__).parent.joinpath("resources").rglob("*.py"):
-        for node in ast.walk(ast.parse(source.read_text())):
-            if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in VERBS:
-                path: Any = node.args[0] if node.args else None
-                if isinstance(path, ast.Call):
-                    path = path.args[0]
-                if isinstance(path, ast.Constant):
-                    methods = [key.value for key in node.keywords if key.arg == "method"]
-                    method = methods[0].value if methods and isinstance(methods[0], ast.Constant) else None
-                    yield str(method or VERBS[node.func.attr]).upper(), str(path.value).partition("?")[0]
+    sources = Path(openai.__file__).parent.joinpath("resources").rglob("*.py")
+    return frozenset(found for source in sources for found in calls(ast.parse(source.read_text())))
+
+
+def calls(tree: ast.AST) -> Iterator[tuple[str, str]]:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in VERBS:
+            path: Any = node.args[0] if node.args else None
+            if isinstance(path, ast.Call):
+                path = path.args[0]
+            if isinstance(path, ast.Constant):
+                methods = [key.value for key in node.keywords if key.arg == "method"]
+                method = methods[0].value if methods and isinstance(methods[0], ast.Constant) else None
+                yield str(method or VERBS[node.func.attr]).upper(), str(path.value).partition("?")[0]
 
 
 @pytest.mark.parametrize("prefix", ["/v1", "/openai/v1"])
 def test_every_path_of_the_client_is_real_or_refused(serving: Any, prefix: str) -> None:
     router = Router(OpenAIDialect(serving, lambda: 0.0).routes())
-    paths = set(client_paths())
+    paths = client_paths()
     assert len(paths) > 200
     for method, path in paths:
         route = router.find(Request(method, prefix + path.replace("{", "").replace("}", ""), "", {}, b"", "r"))

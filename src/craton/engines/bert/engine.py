@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
 import msgspec
 import numpy as np
@@ -26,9 +27,10 @@ MAX_CHARACTERS = 64 << 20
 """Of one request, all inputs together."""
 
 _BATCH_TOKENS = 1024
-"""Larger batches gain under a tenth in speed and make a lone query wait longer for a stream (docs/decisions.md)."""
+"""Batches of 4,096 were a tenth faster (69 to 63 docs/s), but a lone query then waits 0.6 s for a stream, not 0.15."""
 _CAPACITY = 8 << 20
 _TOKENIZING_THREADS = 2
+_T = TypeVar("_T")
 _log = logging.getLogger(__name__)
 
 
@@ -64,9 +66,7 @@ class BertEngine:
         """Raises InvalidRequest, TooLarge, ContextExceeded unless `truncate`, Throttled, ModelFailed."""
         dimensions = self._check(request)
         rows = await self._tokenize(request)
-        pieces = await asyncio.get_running_loop().run_in_executor(self._threads, cut, rows, _BATCH_TOKENS)
-        if self._closed:
-            raise self._unloading()
+        pieces = await self._in_thread(cut, rows, _BATCH_TOKENS)
         job = Job(rows, pieces, self._config.hidden, asyncio.get_running_loop().create_future())
         self._queue.add(job)
         self._start()
@@ -112,11 +112,20 @@ class BertEngine:
 
     async def _tokenize(self, request: EmbedRequest) -> list[Ids]:
         """A slice at a time: the threads serve other callers in between."""
-        loop, rows = asyncio.get_running_loop(), list[Ids]()
+        rows: list[Ids] = []
         for start, end in slices(request.inputs):
             part = request.inputs[start:end]
-            rows += await loop.run_in_executor(self._threads, self._tokenizer.encode, part, start, request.truncate)
+            rows += await self._in_thread(self._tokenizer.encode, part, start, request.truncate)
         return rows
+
+    async def _in_thread(self, function: Callable[..., _T], *arguments: object) -> _T:
+        """Raises ModelUnavailable once the engine is closed, before and after."""
+        if self._closed:
+            raise self._unloading()
+        result = await asyncio.get_running_loop().run_in_executor(self._threads, function, *arguments)
+        if self._closed:
+            raise self._unloading()
+        return result
 
     def _start(self) -> None:
         """The streams start with the first request: `load` runs before there is an event loop."""
@@ -125,7 +134,6 @@ class BertEngine:
 
     async def _compute(self, stream: int) -> None:
         """Takes batch after batch, for ever."""
-        loop = asyncio.get_running_loop()
         while True:
             batch = self._queue.take()
             if not batch:
@@ -134,10 +142,10 @@ class BertEngine:
                 continue
             rows = [job.rows[index] for job, piece in batch for index in piece.indices]
             try:
-                vectors = await loop.run_in_executor(self._threads, self._encoder.run, stream, rows)
+                vectors = await self._in_thread(self._encoder.run, stream, rows)
                 if not np.isfinite(vectors).all():
                     raise ArithmeticError("the vectors are not finite")
-            except asyncio.CancelledError:
+            except (asyncio.CancelledError, ModelUnavailable):
                 _fail(batch, self._unloading())
                 raise
             except Exception:

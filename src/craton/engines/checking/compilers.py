@@ -17,6 +17,8 @@ from xllamacpp import json_schema_to_grammar
 from xllamacpp import xllamacpp as extension
 
 _BYTES = 256  # a vocabulary of single bytes, and one end token: enough to compile and to take the first step
+_STEPS = 300
+_STRIDE = 97  # a stride through the bytes, so that the walk does not stay in one loop
 _END = b"\xff[end]"
 _MESSAGE = 1024
 
@@ -47,6 +49,9 @@ class Compilers:
         library = ctypes.CDLL(extension.__file__)
         self._new_matcher = _function(library.llg_new_matcher, ctypes.c_void_p, "ppp")
         self._compute_mask = _function(library.llg_matcher_compute_mask, ctypes.c_int32, "p")
+        self._get_mask = _function(library.llg_matcher_get_mask, ctypes.POINTER(ctypes.c_uint32), "p")
+        self._consume = _function(library.llg_matcher_consume_token, ctypes.c_int32, "pt")
+        self._is_stopped = _function(library.llg_matcher_is_stopped, ctypes.c_bool, "p")
         self._matcher_error = _function(library.llg_matcher_get_error, ctypes.c_char_p, "p")
         self._free_matcher = _function(library.llg_free_matcher, None, "p")
         self._new_gbnf = _function(library.llama_sampler_init_grammar, ctypes.c_void_p, "ppp")
@@ -73,13 +78,17 @@ class Compilers:
         return self._guidance(b"regex", text)
 
     def _guidance(self, kind: bytes, text: str) -> str:
-        """Compiles, and computes the tokens that may come first, as llama.cpp does."""
+        """Compiles, and walks a few hundred allowed bytes as llama.cpp would: llguidance builds its automata as it
+        goes, so some grammars fail only then."""
         matcher = self._new_matcher(self._init, kind, text.encode())
         try:
-            error = self._matcher_error(matcher)
-            if error is None and self._compute_mask(matcher) != 0:
-                error = self._matcher_error(matcher) or b"it cannot be followed"
-            return _words(error)
+            for step in range(_STEPS):
+                if self._compute_mask(matcher) != 0 or self._is_stopped(matcher):
+                    break
+                token = _allowed(self._get_mask(matcher), step * _STRIDE)
+                if token is None or self._consume(matcher, token) != 0:
+                    break
+            return _words(self._matcher_error(matcher))
         finally:
             self._free_matcher(matcher)
 
@@ -101,17 +110,27 @@ def _tokenizer(library: Any) -> Any:
 
 
 def _function(function: Any, result: Any, arguments: str) -> Any:
-    """p: a pointer, n: a size."""
+    """p: a pointer, n: a size, t: a token."""
+    kinds = {"p": ctypes.c_void_p, "n": ctypes.c_size_t, "t": ctypes.c_uint32}
     function.restype = result
-    function.argtypes = [{"p": ctypes.c_void_p, "n": ctypes.c_size_t}[kind] for kind in arguments]
+    function.argtypes = [kinds[kind] for kind in arguments]
     return function
 
 
 def _words(error: bytes | None) -> str:
-    """llguidance's message without the line that repeats the grammar."""
+    """llguidance's message without the lines that repeat the grammar or dump its state."""
     if not error:
         return ""
-    lines = error.decode("utf-8", "replace").splitlines()
+    lines = error.decode("utf-8", "replace").partition("<state>")[0].splitlines()
     kept = [line.strip() for line in lines if "|" not in line and line.strip(" ^")]
     text = " ".join(kept).removeprefix("at 2(8): ").removeprefix("failed to compile JSON schema: ")
-    return text[:300] or "it does not compile"
+    return f"it does not compile: {text[:300]}"
+
+
+def _allowed(mask: Any, start: int) -> int | None:
+    """The first allowed byte from `start` on, round and round; the end token only when no byte is."""
+    for place in range(start, start + _BYTES):
+        token = place % _BYTES
+        if mask[token // 32] >> (token % 32) & 1:
+            return token
+    return _BYTES if mask[_BYTES // 32] & 1 else None

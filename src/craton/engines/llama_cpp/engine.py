@@ -32,7 +32,8 @@ class LlamaCppEngine:
     """One GGUF model in this process. Use it on one event loop.
 
     A model whose template knows tools is left to llama.cpp's own parsers; for the others the tools are written into
-    the prompt (`tool_prompting`) and the calls are held to their schemas by a grammar.
+    the prompt (`tool_prompting`) and the calls are held to their schemas by a grammar. A required call is held by that
+    grammar in every model: llama.cpp's own lets free text go before it, without an end.
     """
 
     def __init__(self, model: str, options: Options, template: str | None, new_id: Callable[[], str] = _new_id) -> None:
@@ -73,8 +74,9 @@ class LlamaCppEngine:
     async def chat(self, request: ChatRequest) -> AsyncGenerator[Event, None]:
         """Answers. Raises ContextExceeded, InvalidRequest or Unsupported before any event; ModelFailed at any time."""
         self._check(request)
-        rendered = bool(request.tools) and not self._native_tools
-        async with aclosing(self._with_calls(request) if rendered else self._plain(request)) as events:
+        forced = request.tool_choice.mode in ("any", "tool")
+        held = bool(request.tools) and (forced or not self._native_tools)
+        async with aclosing(self._with_calls(request) if held else self._plain(request)) as events:
             async for event in events:
                 yield event
 
@@ -140,7 +142,7 @@ class LlamaCppEngine:
         that free text costs no grammar and stop strings cannot cut a call.
         """
         if request.sampling.n > 1:
-            raise Unsupported("several choices together with tools on this model")
+            raise Unsupported("several choices together with required tools, or with tools on this model")
         tools = callable_tools(request)
         free = request.tool_choice.mode in ("auto", "none")
         parallel = request.tool_choice.parallel

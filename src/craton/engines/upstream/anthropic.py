@@ -29,8 +29,8 @@ class _Count(Struct):
 class AnthropicUpstream:
     """One model of Anthropic, or of a server that speaks its wire. An `Engine`.
 
-    model: its name at the provider. base_url: without the version ("https://api.anthropic.com"). key: sent as
-    `x-api-key`. The client belongs to the caller and is not closed.
+    model: its name at the provider. base_url: without the version ("https://api.anthropic.com"). The client
+    belongs to the caller and is not closed.
     """
 
     def __init__(
@@ -47,7 +47,8 @@ class AnthropicUpstream:
         self._model = model
         self._info = info
         self._options = options or AnthropicOptions()
-        headers = {"x-api-key": key, "anthropic-version": self._options.version}
+        credential = {"authorization": f"Bearer {key}"} if self._options.auth == "bearer" else {"x-api-key": key}
+        headers = credential | {"anthropic-version": self._options.version}
         self._transport = Transport(
             client,
             base_url,

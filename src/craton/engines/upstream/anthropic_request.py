@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Literal
 
 from msgspec import Struct
 
@@ -21,21 +22,23 @@ from craton.core.chat import (
     ToolUsePart,
 )
 from craton.core.errors import InvalidRequest, Unsupported
-from craton.engines.upstream.words import base64_text, drop_unset, own, refuse, refuse_sampling
+from craton.engines.upstream.words import base64_text, drop_unset, kept, refuse, refuse_sampling
 
 WIRE = "Anthropic"
-DIALECT = "anthropic"
+_CACHED = {"type": "ephemeral"}
 TEXT_FORMATS = frozenset({"txt", "md", "csv", "html"})
 
 
 class AnthropicOptions(Struct, frozen=True):
     """max_tokens: the answer's limit when a request names none, which this wire demands. concurrency: requests at once.
 
-    version: of the API, sent as `anthropic-version`.
+    version: of the API, sent as `anthropic-version`. auth: how the key is sent; Anthropic takes both, some servers that
+    speak its wire (Ollama's cloud) only "bearer".
     """
 
     max_tokens: int = 4096
     version: str = "2023-06-01"
+    auth: Literal["x-api-key", "bearer"] = "x-api-key"
     concurrency: int = 16
 
 
@@ -45,9 +48,8 @@ def write_messages(request: ChatRequest, model: str, options: AnthropicOptions) 
         request, WIRE, "n", "seed", "min_p", "logprobs", "frequency_penalty", "presence_penalty", "logit_bias"
     )
     sampling = request.sampling
-    body = own(request.extra, DIALECT) | write_prompt(request, model)
     return drop_unset(
-        body
+        write_prompt(request, model)
         | {
             "max_tokens": sampling.max_tokens if sampling.max_tokens is not None else options.max_tokens,
             "stream": True,
@@ -108,8 +110,9 @@ def _write_tool(tool: Tool) -> Json:
         "description": tool.description or None,
         "input_schema": {"type": "object"} | tool.schema,
         "strict": tool.strict or None,
+        "cache_control": _CACHED if kept(tool.extra, "cache_control") else None,
     }
-    return own(tool.extra, DIALECT) | drop_unset(written)
+    return drop_unset(written)
 
 
 def _write_message(message: Message) -> Json:
@@ -125,7 +128,7 @@ def _write_parts(parts: Iterable[Part], *, system: bool = False) -> list[Json]:
         if isinstance(part, CacheMark):
             if not blocks:
                 raise InvalidRequest("a cache mark needs content before it")
-            blocks[-1] = blocks[-1] | {"cache_control": own(part.extra, DIALECT) or {"type": "ephemeral"}}
+            blocks[-1] = blocks[-1] | {"cache_control": _CACHED}
         elif system and not isinstance(part, TextPart):
             raise refuse(part, WIRE, " in a system message")
         else:
@@ -171,7 +174,10 @@ def _write_document(part: DocumentPart) -> Json:
 
 def _write_reasoning(part: ReasoningPart) -> Json:
     if part.redacted is not None:
-        return {"type": "redacted_thinking", "data": part.redacted.decode("utf-8", "replace")}
+        try:
+            return {"type": "redacted_thinking", "data": part.redacted.decode()}
+        except UnicodeDecodeError:
+            raise Unsupported("thoughts that another provider redacted", "Leave them out.") from None
     if part.signature is None:
         raise Unsupported("thoughts of another model over the Anthropic wire", "Leave them out.")
     return {"type": "thinking", "thinking": part.text, "signature": part.signature}

@@ -23,10 +23,9 @@ from craton.core.chat import (
     ToolUsePart,
 )
 from craton.core.errors import Unsupported
-from craton.engines.upstream.words import base64_text, drop_unset, own, refuse, refuse_sampling
+from craton.engines.upstream.words import base64_text, drop_unset, kept, refuse, refuse_sampling
 
 WIRE = "Bedrock"
-DIALECT = "aws"
 
 
 class BedrockOptions(Struct, frozen=True):
@@ -50,24 +49,23 @@ def write_converse(request: ChatRequest, model: str) -> Json:
     }
     effort = request.reasoning.effort if request.reasoning and request.reasoning.enabled else None
     output = {"textFormat": _output_format(request), "effort": effort}
-    body = own(request.extra, DIALECT) | {
+    body = {
         **write_prompt(request, model),
         "inferenceConfig": drop_unset(inference) or None,
         "outputConfig": drop_unset(output) or None,
+        "requestMetadata": kept(request.extra, "requestMetadata"),
     }
     return drop_unset(body)
 
 
 def write_prompt(request: ChatRequest, model: str) -> Json:
     """What the tokens of a prompt depend on: the body of CountTokens."""
-    fields = own(request.extra, DIALECT).get("additionalModelRequestFields")
-    more: Json = (dict(fields) if isinstance(fields, dict) else {}) | _model_fields(request, model)
     return drop_unset(
         {
             "messages": [_write_message(message) for message in request.messages],
             "system": _write_parts(request.system, system=True) or None,
             "toolConfig": _tools(request),
-            "additionalModelRequestFields": more or None,
+            "additionalModelRequestFields": _model_fields(request, model) or None,
         }
     )
 
@@ -110,6 +108,8 @@ def _tools(request: ChatRequest) -> Json | None:
             "strict": tool.strict or None,
         }
         tools.append({"toolSpec": drop_unset(specification)})
+        if point := kept(tool.extra, "cachePoint"):
+            tools.append({"cachePoint": point})
     modes: dict[str, Json] = {"any": {"any": {}}, "tool": {"tool": {"name": choice.name}}}
     return drop_unset({"tools": tools, "toolChoice": modes.get(choice.mode)})
 
@@ -143,7 +143,7 @@ def _write_part(part: Part) -> Json:
     if isinstance(part, TextPart):
         return {"text": part.text}
     if isinstance(part, CacheMark):
-        return {"cachePoint": own(part.extra, DIALECT) | {"type": "default"}}
+        return {"cachePoint": kept(part.extra, "cachePoint") or {"type": "default"}}
     if isinstance(part, ImagePart):
         return {"image": {"format": part.format, "source": {"bytes": base64_text(part.data)}}}
     if isinstance(part, AudioPart):
@@ -159,7 +159,7 @@ def _write_part(part: Part) -> Json:
         return {
             "toolResult": {
                 "toolUseId": part.tool_use_id,
-                "content": _write_parts(part.content),
+                "content": [_write_result(piece) for piece in part.content],
                 "status": "error" if part.is_error else "success",
             }
         }
@@ -168,3 +168,10 @@ def _write_part(part: Part) -> Json:
             return {"reasoningContent": {"redactedContent": base64_text(part.redacted)}}
         return {"reasoningContent": {"reasoningText": drop_unset({"text": part.text, "signature": part.signature})}}
     raise refuse(part, WIRE)
+
+
+def _write_result(part: Part) -> Json:
+    """JSON that came as such goes out as such."""
+    if isinstance(part, TextPart) and (value := kept(part.extra, "json")) is not None:
+        return {"json": value}
+    return _write_part(part)

@@ -23,10 +23,9 @@ from craton.core.chat import (
     ToolUsePart,
 )
 from craton.core.errors import Unsupported
-from craton.engines.upstream.words import base64_text, drop_unset, own, refuse, refuse_sampling
+from craton.engines.upstream.words import base64_text, drop_unset, kept, refuse, refuse_sampling
 
 WIRE = "OpenAI"
-DIALECT = "openai"
 
 
 class OpenAIOptions(Struct, frozen=True):
@@ -70,7 +69,7 @@ def write_chat(request: ChatRequest, model: str, options: OpenAIOptions) -> Json
         messages.append({"role": options.system_role, "content": _texts(request.system, " in a system message")})
     for message in request.messages:
         messages += _write_message(message, options)
-    body = own(request.extra, DIALECT) | {
+    body: Json = {
         "model": model,
         "messages": messages,
         "stream": True,
@@ -115,7 +114,7 @@ def _write_tool(tool: Tool) -> Json:
         "parameters": tool.schema,
         "strict": tool.strict or None,
     }
-    return own(tool.extra, DIALECT) | {"type": "function", "function": drop_unset(function)}
+    return {"type": "function", "function": drop_unset(function)}
 
 
 def _output_format(request: ChatRequest) -> Json | None:
@@ -217,13 +216,12 @@ def _texts(parts: tuple[Part, ...], where: str) -> str | list[Json]:
 
 def _write_content(part: Part) -> Json:
     if isinstance(part, TextPart):
-        if (part.extra or {}).get("refusal"):  # left by the dialect of the same name
+        if kept(part.extra, "refusal"):
             return {"type": "refusal", "refusal": part.text}
         return {"type": "text", "text": part.text}
     if isinstance(part, ImagePart):
         url = f"data:image/{part.format};base64,{base64_text(part.data)}"
-        detail = (part.extra or {}).get("detail")
-        return {"type": "image_url", "image_url": drop_unset({"url": url, "detail": detail})}
+        return {"type": "image_url", "image_url": drop_unset({"url": url, "detail": kept(part.extra, "detail")})}
     if isinstance(part, AudioPart) and part.format in ("wav", "mp3"):
         return {"type": "input_audio", "input_audio": {"data": base64_text(part.data), "format": part.format}}
     if isinstance(part, DocumentPart) and part.format == "pdf":

@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 import httpx
 from msgspec import Struct
 
-from craton.core.errors import CratonError, Forbidden, ModelFailed, ModelUnavailable
+from craton.core.errors import CratonError, ModelFailed, ModelUnavailable, OutgoingRefused
 from craton.core.streams import closing
 from craton.engines.upstream.failures import Malformed, Reported, read_failure
 
@@ -151,5 +151,5 @@ class Transport:
             raise ModelFailed(self._model, "its provider fell silent") from error
         except httpx.HTTPError as error:
             raise ModelFailed(self._model, "the connection to its provider was cut") from error
-        except Forbidden as error:  # raised by the client for an address off its list; the caller did nothing wrong
-            raise ModelUnavailable(self._model, "this server may not connect to its provider") from error
+        except OutgoingRefused as error:  # the operator's matter: the caller did nothing wrong
+            raise ModelUnavailable(self._model, "the operator has not allowed calls to its provider") from error

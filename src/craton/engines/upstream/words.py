@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import base64
+from typing import Any
 
 from craton.core.chat import ChatRequest, Json, Part, TextPart, ToolUsePart
 from craton.core.errors import Unsupported
 
 
-def own(extra: Json | None, dialect: str) -> Json:
-    """The fields that this dialect left on a value: `extra` holds them under its name. Others' are not read."""
-    fields = (extra or {}).get(dialect)
-    return dict(fields) if isinstance(fields, dict) else {}
+def kept(extra: Json | None, name: str) -> Any:
+    """A field that the dialect of the same wire left on a value under the wire's own name for it, else None."""
+    return (extra or {}).get(name)
 
 
 def base64_text(data: bytes) -> str:

@@ -10,6 +10,7 @@ from craton.core.errors import Unsupported
 from craton.serve.inference import Call, Serving
 from craton.wire import sse
 from craton.wire.anthropic.errors import write_error
+from craton.wire.anthropic.members import REFUSED
 from craton.wire.anthropic.models import write_model, write_page
 from craton.wire.anthropic.read_message import read_count, read_message
 from craton.wire.anthropic.refused import METHODS, RESOURCES
@@ -34,27 +35,24 @@ class AnthropicDialect:
         return [*self._mounted("/v1", _is_anthropic), *self._mounted("/anthropic/v1", None)]
 
     def _mounted(self, prefix: str, when: Callable[[Request], bool] | None) -> Iterator[Route]:
-        def route(
-            method: str, path: str, operation: str, handler: Handler, action: Action, *, own: bool, status: str
-        ) -> Route:
-            pattern, only_if = f"{prefix}/{path}", None if own else when
-            return Route(method, pattern, self.name, operation, handler, write_error, action, only_if, status)
+        def invoke(path: str, operation: str, handler: Handler) -> Route:
+            pattern, note = f"{prefix}/{path}", f"Refuses the members {', '.join(REFUSED)}."
+            return Route("POST", pattern, self.name, operation, handler, write_error, Action.INVOKE, note=note)
 
-        for method, path, operation, handler, action in (
-            ("POST", "messages", "CreateMessage", self._message, Action.INVOKE),
-            ("POST", "messages/count_tokens", "CountMessageTokens", self._count, Action.INVOKE),
-            ("GET", "models", "ListModels", self._list_models, Action.READ),
-            ("GET", "models/{model}", "GetModel", self._get_model, Action.READ),
-            ("GET", "models/{namespace}/{model}", "GetModel", self._get_model, Action.READ),
-        ):
-            own = path.startswith("messages")
-            yield route(method, path, operation, handler, action, own=own, status="real")
+        def shared(method: str, path: str, operation: str, handler: Handler, status: str = "real") -> Route:
+            pattern = f"{prefix}/{path}"
+            return Route(method, pattern, self.name, operation, handler, write_error, Action.READ, when, status)
+
+        yield invoke("messages", "CreateMessage", self._message)
+        yield invoke("messages/count_tokens", "CountMessageTokens", self._count)
+        yield shared("GET", "models", "ListModels", self._list_models)
+        yield shared("GET", "models/{model}", "GetModel", self._get_model)
+        yield shared("GET", "models/{namespace}/{model}", "GetModel", self._get_model)
         for resource, hint in RESOURCES.items():
             for method in METHODS:
                 for path in (resource, f"{resource}/{{rest+}}"):
                     operation = f"{method} {path}"
-                    refuse = _refuse(operation, hint)
-                    yield route(method, path, operation, refuse, Action.READ, own=False, status="refused")
+                    yield shared(method, path, operation, _refuse(operation, hint), "refused")
 
     async def _message(self, request: Request) -> Reply:
         asked = read_message(request.body)

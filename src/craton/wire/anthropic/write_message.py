@@ -92,7 +92,11 @@ def _thinking_block(text: str, signature: str) -> dict[str, Any]:
 
 
 def _redacted_block(data: bytes) -> dict[str, Any]:
-    return {"type": "redacted_thinking", "data": data.decode("utf-8", "backslashreplace")}
+    """`data` is text on Anthropic's wire, and read from there as its UTF-8."""
+    try:
+        return {"type": "redacted_thinking", "data": data.decode()}
+    except UnicodeDecodeError as error:
+        raise Unsupported("This redacted reasoning through Anthropic's API", "Use Bedrock's.") from error
 
 
 def write_usage(usage: Usage) -> dict[str, Any]:

@@ -5,34 +5,11 @@ A shape is compiled once into a closure; nothing of the model is looked at while
 
 from __future__ import annotations
 
-import binascii
 from collections.abc import Callable
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
 from typing import Any
 
-from craton.core.errors import InvalidRequest
 from craton.wire.aws.model import ServiceModel, Shape, ShapeRef
-
-Decode = Callable[[Any], Any]
-
-_INTEGER_BITS = {"byte": 8, "short": 16, "integer": 32, "long": 64}
-
-
-class ConstraintViolated(InvalidRequest):
-    """A member is not what the service model says, in the words that AWS uses for it.
-
-    field is the path in AWS' notation: "messages.1.member.content", list places counted from 1.
-    """
-
-    def under(self, step: str) -> ConstraintViolated:
-        """The same, seen from the value that holds it."""
-        self.field = f"{step}.{self.field}" if self.field else step
-        return self
-
-    def __str__(self) -> str:
-        where = f"Value at '{self.field}'" if self.field else "The request body"
-        return f"1 validation error detected: {where} failed to satisfy constraint: {self.reason}"
+from craton.wire.aws.scalars import SCALARS, ConstraintViolated, Decode, bounds
 
 
 class Decoders:
@@ -45,14 +22,8 @@ class Decoders:
             "structure": self._structure,
             "list": self._list,
             "map": self._map,
-            "string": _string,
-            "character": _string,
-            "blob": _blob,
-            "boolean": lambda _shape, _ref: _boolean,
-            "timestamp": _timestamp,
-            "float": _number,
-            "double": _number,
-        } | dict.fromkeys(_INTEGER_BITS, _integer)
+            **SCALARS,
+        }
 
     def of(self, ref: ShapeRef) -> Decode:
         key = (ref.shape, ref.timestamp_format)
@@ -97,7 +68,7 @@ class Decoders:
 
     def _list(self, shape: Shape, _ref: ShapeRef) -> Decode:
         assert shape.member is not None
-        decode_item, check_size = self.of(shape.member), _bounds(shape, "length")
+        decode_item, check_size = self.of(shape.member), bounds(shape, "length")
 
         def decode(value: Any) -> list[Any]:
             if type(value) is not list:
@@ -118,7 +89,7 @@ class Decoders:
     def _map(self, shape: Shape, _ref: ShapeRef) -> Decode:
         assert shape.key is not None
         assert shape.value is not None
-        decode_key, decode_value, check_size = self.of(shape.key), self.of(shape.value), _bounds(shape, "length")
+        decode_key, decode_value, check_size = self.of(shape.key), self.of(shape.value), bounds(shape, "length")
 
         def decode(value: Any) -> dict[str, Any]:
             if type(value) is not dict:
@@ -137,26 +108,6 @@ class Decoders:
         return decode
 
 
-def from_text(shape: Shape, decode: Decode) -> Callable[[str], Any]:
-    """A decoder for a value that stands in a path, query or header."""
-
-    def parse(text: str) -> Any:
-        try:
-            if shape.type in _INTEGER_BITS:
-                return decode(int(text))
-            if shape.type in ("float", "double"):
-                return decode(float(text))
-        except ValueError as error:
-            if isinstance(error, ConstraintViolated):
-                raise
-            raise ConstraintViolated("Member must be a number") from None
-        if shape.type == "boolean" and text in ("true", "false"):
-            return text == "true"
-        return decode(text)
-
-    return parse
-
-
 def _document(value: Any) -> Any:
     return value
 
@@ -168,103 +119,5 @@ def _one_of(fields: Callable[[Any], dict[str, Any]]) -> Decode:
             given = ", ".join(sorted(map(str, value))) or "none"
             raise ConstraintViolated(f"Member must have exactly one known member set, got: {given[:200]}")
         return result
-
-    return decode
-
-
-def _bounds(shape: Shape, what: str) -> Callable[[float], None]:
-    low = shape.minimum if shape.minimum is not None else float("-inf")
-    high = shape.maximum if shape.maximum is not None else float("inf")
-    words = "have length" if what == "length" else "have value"
-
-    def check(size: float) -> None:
-        if not low <= size <= high:
-            order, limit = ("greater", low) if size < low else ("less", high)
-            raise ConstraintViolated(f"Member must {words} {order} than or equal to {limit:g}")
-
-    return check
-
-
-def _string(shape: Shape, _ref: ShapeRef) -> Decode:
-    allowed, check_size = frozenset(shape.enum), _bounds(shape, "length")
-    bounded = shape.minimum is not None or shape.maximum is not None
-
-    def decode(value: Any) -> str:
-        if type(value) is not str:
-            raise ConstraintViolated("Member must be a string")
-        if allowed and value not in allowed:
-            raise ConstraintViolated(f"Member must satisfy enum value set: [{', '.join(shape.enum)}]")
-        if bounded:
-            check_size(len(value))
-        return value
-
-    return decode
-
-
-def _blob(shape: Shape, _ref: ShapeRef) -> Decode:
-    check_size = _bounds(shape, "length")
-
-    def decode(value: Any) -> bytes:
-        if type(value) is not str:
-            raise ConstraintViolated("Member must be a base64 string")
-        try:
-            data = binascii.a2b_base64(value, strict_mode=True)
-        except ValueError:
-            raise ConstraintViolated("Member must be a base64 string") from None
-        check_size(len(data))
-        return data
-
-    return decode
-
-
-def _boolean(value: Any) -> bool:
-    if type(value) is not bool:
-        raise ConstraintViolated("Member must be a boolean")
-    return value
-
-
-def _integer(shape: Shape, _ref: ShapeRef) -> Decode:
-    check_value, bits = _bounds(shape, "value"), _INTEGER_BITS[shape.type] - 1
-
-    def decode(value: Any) -> int:
-        if type(value) is float and value.is_integer():
-            value = int(value)
-        if type(value) is not int:
-            raise ConstraintViolated("Member must be an integer")
-        if not -(1 << bits) <= value < 1 << bits:
-            raise ConstraintViolated(f"Member must fit {bits + 1} bits")
-        check_value(value)
-        return value
-
-    return decode
-
-
-def _number(shape: Shape, _ref: ShapeRef) -> Decode:
-    check_value = _bounds(shape, "value")
-
-    def decode(value: Any) -> float:
-        if type(value) is not float and type(value) is not int:
-            raise ConstraintViolated("Member must be a number")
-        number = float(value)
-        if number - number != 0:
-            raise ConstraintViolated("Member must be a finite number")
-        check_value(number)
-        return number
-
-    return decode
-
-
-def _timestamp(shape: Shape, ref: ShapeRef) -> Decode:
-    """Takes any of AWS' three formats, whichever the model asks for: they cannot be mistaken for one another."""
-    http_date = "rfc822" in (ref.timestamp_format, shape.timestamp_format)
-
-    def decode(value: Any) -> datetime:
-        try:
-            if type(value) is int or type(value) is float:
-                return datetime.fromtimestamp(value, UTC)
-            moment = parsedate_to_datetime(value) if http_date else datetime.fromisoformat(value)
-        except (ValueError, TypeError, OverflowError, OSError):
-            raise ConstraintViolated("Member must be a timestamp") from None
-        return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
     return decode

@@ -15,7 +15,8 @@ from msgspec.json import encode
 from craton.core.errors import InvalidRequest, Unsupported
 from craton.wire.aws import eventstream
 from craton.wire.aws.model import OperationModel, ServiceModel, Shape
-from craton.wire.aws.reading import ConstraintViolated, Decoders, from_text
+from craton.wire.aws.reading import Decoders
+from craton.wire.aws.scalars import ConstraintViolated, from_text
 from craton.wire.aws.writing import Encoders, to_text
 from craton.wire.http import Reply, Request, decode_json
 

@@ -11,7 +11,7 @@ import hmac
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, NamedTuple
 from urllib.parse import parse_qsl
 
@@ -28,6 +28,7 @@ MAX_FIELDS = 256  # of a query
 
 _ALGORITHM = "AWS4-HMAC-SHA256"
 _SCOPE = re.compile(r"(\w{1,128})/(\d{8})/([\w.-]{1,64})/([\w.-]{1,64})/aws4_request", re.ASCII)
+_TIMESTAMP = re.compile(r"\d{8}T\d{6}Z", re.ASCII)
 _S3_SERVICES = frozenset({"s3", "s3express", "s3-outposts", "s3-object-lambda"})
 # What S3's clients may put in place of the body's hash. The Bedrock services hash every body.
 _UNHASHED = frozenset({"UNSIGNED-PAYLOAD", "STREAMING-UNSIGNED-PAYLOAD-TRAILER"})
@@ -56,11 +57,13 @@ class _Claim:
     expires: int | None
 
     def moment(self) -> float:
+        """Seconds since the epoch."""
         try:
-            parsed = datetime.strptime(self.timestamp, "%Y%m%dT%H%M%SZ")
+            if _TIMESTAMP.fullmatch(self.timestamp):
+                return datetime.fromisoformat(self.timestamp).timestamp()
         except ValueError:
-            raise _refused("X-Amz-Date must look like 20260131T235959Z.") from None
-        return parsed.replace(tzinfo=UTC).timestamp()
+            pass
+        raise _refused("X-Amz-Date must look like 20260131T235959Z.")
 
 
 class _Credentials(NamedTuple):

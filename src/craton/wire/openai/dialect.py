@@ -12,6 +12,7 @@ from craton.wire import sse
 from craton.wire.http import Handler, Reply, Request, Route, encode_json
 from craton.wire.openai.embeddings import read_embeddings, write_embeddings
 from craton.wire.openai.errors import write_error
+from craton.wire.openai.members import REFUSED
 from craton.wire.openai.models import write_model, write_models
 from craton.wire.openai.read_chat import read_chat
 from craton.wire.openai.refused import METHODS, OPERATIONS, RESOURCES
@@ -36,25 +37,29 @@ class OpenAIDialect:
         return [*self._mounted("/v1", _not_anthropic), *self._mounted("/openai/v1", None)]
 
     def _mounted(self, prefix: str, when: Callable[[Request], bool] | None) -> Iterator[Route]:
-        def route(method: str, path: str, operation: str, handler: Handler, action: Action, status: str) -> Route:
+        def real(
+            method: str, path: str, operation: str, handler: Handler, action: Action = Action.READ, note: str = ""
+        ) -> Route:
             pattern = f"{prefix}/{path}"
-            return Route(method, pattern, self.name, operation, handler, write_error, action, when, status)
+            return Route(method, pattern, self.name, operation, handler, write_error, action, when, note=note)
 
-        for method, path, operation, handler, action in (
-            ("POST", "chat/completions", "CreateChatCompletion", self._chat, Action.INVOKE),
-            ("POST", "embeddings", "CreateEmbedding", self._embed, Action.INVOKE),
-            ("GET", "models", "ListModels", self._list_models, Action.READ),
-            ("GET", "models/{model}", "RetrieveModel", self._get_model, Action.READ),
-            ("GET", "models/{namespace}/{model}", "RetrieveModel", self._get_model, Action.READ),
-        ):
-            yield route(method, path, operation, handler, action, "real")
+        def refused(method: str, path: str, hint: str) -> Route:
+            pattern, operation = f"{prefix}/{path}", f"{method} {path}"
+            handler = _refuse(operation, hint)
+            return Route(method, pattern, self.name, operation, handler, write_error, Action.READ, when, "refused")
+
+        note = f"Refuses the members {', '.join(REFUSED)}."
+        yield real("POST", "chat/completions", "CreateChatCompletion", self._chat, Action.INVOKE, note)
+        yield real("POST", "embeddings", "CreateEmbedding", self._embed, Action.INVOKE)
+        yield real("GET", "models", "ListModels", self._list_models)
+        yield real("GET", "models/{model}", "RetrieveModel", self._get_model)
+        yield real("GET", "models/{namespace}/{model}", "RetrieveModel", self._get_model)
         for method, path in OPERATIONS:
-            yield route(method, path, f"{method} {path}", _refuse(f"{method} {path}", ""), Action.READ, "refused")
+            yield refused(method, path, "")
         for resource, hint in RESOURCES.items():
             for method in METHODS:
-                for path in (resource, f"{resource}/{{rest+}}"):
-                    operation = f"{method} {path}"
-                    yield route(method, path, operation, _refuse(operation, hint), Action.READ, "refused")
+                yield refused(method, resource, hint)
+                yield refused(method, f"{resource}/{{rest+}}", hint)
 
     async def _chat(self, request: Request) -> Reply:
         asked = read_chat(request.body)

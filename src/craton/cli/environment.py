@@ -1,0 +1,115 @@
+"""Pointing other programs at Craton without hurting what people have: `craton exec`, `craton env`."""
+
+from __future__ import annotations
+
+import os
+import shlex
+from collections.abc import Mapping
+from typing import Any
+
+import click
+
+from craton.cli.connection import Connection, connect, connection_options
+from craton.cli.output import json_option, notices, print_json
+
+REGION = "us-east-1"
+
+# Whatever of these is set would send a client past Craton, or with the wrong key.
+CLEARED = (
+    "AWS_SESSION_TOKEN",
+    "AWS_PROFILE",
+    "AWS_DEFAULT_PROFILE",
+    "AWS_BEARER_TOKEN_BEDROCK",
+    "AWS_ROLE_ARN",
+    "AWS_WEB_IDENTITY_TOKEN_FILE",
+    "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS",
+    "OPENAI_ORG_ID",
+    "OPENAI_PROJECT_ID",
+    "OPENAI_API_BASE",
+    "ANTHROPIC_AUTH_TOKEN",
+    "ANTHROPIC_BEDROCK_BASE_URL",
+)
+
+
+def variables(connection: Connection) -> dict[str, str]:
+    """What clients need. AWS_ENDPOINT_URL routes every AWS service here; one that Craton does not speak is refused by
+    its name, so that nothing reaches the real AWS by accident."""
+    return {
+        "AWS_ENDPOINT_URL": connection.url,
+        "AWS_ACCESS_KEY_ID": connection.access_key_id,
+        "AWS_SECRET_ACCESS_KEY": connection.secret_access_key,
+        "AWS_REGION": REGION,
+        "AWS_DEFAULT_REGION": REGION,
+        "AWS_EC2_METADATA_DISABLED": "true",
+        "OPENAI_BASE_URL": f"{connection.url}/v1",
+        "OPENAI_API_KEY": connection.token,
+        "ANTHROPIC_BASE_URL": connection.url,
+        "ANTHROPIC_API_KEY": connection.token,
+        "CRATON_URL": connection.url,
+        "CRATON_API_KEY": connection.token,
+    }
+
+
+def cleared(environment: Mapping[str, str]) -> list[str]:
+    """Set variables that must go. AWS_ENDPOINT_URL_BEDROCK and its like would win over AWS_ENDPOINT_URL."""
+    return sorted(name for name in environment if name in CLEARED or name.startswith("AWS_ENDPOINT_URL_"))
+
+
+@click.command("exec", context_settings={"ignore_unknown_options": True, "allow_interspersed_args": False})
+@click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
+@connection_options
+def execute(command: tuple[str, ...], url: str | None, key: str | None) -> None:
+    """Run one COMMAND with every endpoint and key set; nothing else on the machine changes.
+
+    \b
+    craton exec -- python app.py
+    """
+    environment = {name: value for name, value in os.environ.items() if name not in cleared(os.environ)}
+    environment |= variables(connect(url, key))
+    try:
+        os.execvpe(command[0], command, environment)
+    except OSError as error:
+        click.echo(f"craton exec: {command[0]}: {error.strerror}", err=True)
+        raise SystemExit(127 if isinstance(error, FileNotFoundError) else 126) from error
+
+
+@click.command()
+@click.option("--profile", metavar="NAME", help="Write an AWS profile instead of printing exports.")
+@click.option("--force", is_flag=True, help="With --profile: replace a profile that Craton did not write.")
+@connection_options
+@json_option
+def env(profile: str | None, force: bool, url: str | None, key: str | None, as_json: bool) -> None:
+    """Print what points clients at Craton, as POSIX exports: eval "$(craton env)".
+
+    \b
+    `craton exec -- COMMAND` does the same for one command only.
+    `craton env --profile NAME` writes an AWS profile whose endpoint_url sends every AWS service here.
+    """
+    connection = connect(url, key)
+    if profile is not None:
+        _write_profile(profile, connection, force, as_json)
+        return
+    wanted = variables(connection)
+    gone = cleared(os.environ)
+    if as_json:
+        print_json({"set": wanted, "unset": gone})
+        return
+    changed = sorted(name for name, value in wanted.items() if os.environ.get(name) not in {None, value})
+    if changed or gone:
+        notices().print(f"# This shell's own values are overwritten: {', '.join([*changed, *gone])}", soft_wrap=True)
+    for name in gone:
+        click.echo(f"unset {name}")
+    for name, value in wanted.items():
+        click.echo(f"export {name}={shlex.quote(value)}")
+
+
+def _write_profile(name: str, connection: Connection, force: bool, as_json: bool) -> None:
+    from craton.cli.aws_profile import write_profile
+
+    files = write_profile(name, connection, REGION, force=force)
+    result: dict[str, Any] = {"profile": name, "files": [str(path) for path in files]}
+    if as_json:
+        print_json(result)
+        return
+    notices().print(f"Profile {name} is in {' and '.join(result['files'])}.", soft_wrap=True, markup=False)
+    click.echo(f"export AWS_PROFILE={shlex.quote(name)}")

@@ -1,0 +1,123 @@
+"""Every request leaves a row, in groups, and nothing of it is lost to a passing failure."""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import AbstractContextManager
+
+import pytest
+from sqlalchemy import Connection, func, select
+
+from craton.core.chat import ChatRequest, Delta, ImagePart, Message, PartEnded, PartStarted, Stop, TextPart, Usage
+from craton.core.errors import NotFound, StorageFull
+from craton.serve.history import History
+from craton.serve.metering import Meter, Record
+from craton.serve.tables import requests
+from craton.store.database import Database
+from craton.store.migrations import upgrade
+
+pytestmark = pytest.mark.anyio
+
+QUESTION = ChatRequest(
+    "echo", (Message("user", (TextPart("What is this?"), ImagePart("png", b"\x89PNG, not to be kept"))),)
+)
+
+
+def finished(number: int, tenant: str = "acme", model: str = "echo", status: str = "ok") -> Record:
+    record = Record(tenant, f"id-{number}", "KEY", 1000.0 + number, "openai", "Chat", model, QUESTION, resolved=model)
+    for event in (
+        PartStarted(0, "text"),
+        Delta(0, "Hi."),
+        PartEnded(0),
+        Stop("end_turn"),
+        Usage(10, 5, cached_input=4),
+    ):
+        record.observe(event, 1000.25 + number)
+    record.seconds, record.status = 0.5, status
+    return record
+
+
+async def test_rows_and_traces_can_be_read_back(database: Database) -> None:
+    upgrade(database)
+    meter = Meter(database, lambda: 2000.0)
+    meter.add(finished(1))
+    await meter.flush()
+    trace = History(database).trace("acme", "id-1")
+    assert trace.row["input_tokens"] == 10
+    assert trace.row["cached_tokens"] == 4
+    assert trace.row["first_token_seconds"] == pytest.approx(0.25)
+    assert trace.answer["choices"][0]["parts"][0]["text"] == "Hi."
+    kept = trace.request["messages"][0]["parts"]
+    assert kept[0]["text"] == "What is this?"
+    assert kept[1]["data"]["bytes"] == len(b"\x89PNG, not to be kept")
+
+
+async def test_another_tenants_request_is_not_found(database: Database) -> None:
+    upgrade(database)
+    meter = Meter(database, lambda: 2000.0)
+    meter.add(finished(1))
+    await meter.flush()
+    with pytest.raises(NotFound):
+        History(database).trace("other", "id-1")
+    assert History(database).recent("other") == []
+    assert History(database).usage("other") == []
+
+
+async def test_usage_is_summed_by_model(database: Database) -> None:
+    upgrade(database)
+    meter = Meter(database, lambda: 2000.0)
+    for number in range(4):
+        meter.add(finished(number, status="error" if number == 3 else "ok"))
+    meter.add(finished(9, model="other"))
+    await meter.flush()
+    echo, other = History(database).usage("acme")
+    assert (echo.model, echo.requests, echo.errors, echo.input_tokens, echo.output_tokens) == ("echo", 4, 1, 40, 20)
+    assert (other.model, other.requests, echo.cost) == ("other", 1, None)
+    assert [line.requests for line in History(database).usage("acme", since=1003.0)] == [1, 1]
+
+
+async def test_rows_that_could_not_be_written_are_written_later(database: Database) -> None:
+    upgrade(database)
+
+    class Failing(Database):
+        full = True
+
+        def write(self) -> AbstractContextManager[Connection]:
+            if self.full:
+                raise StorageFull
+            return super().write()
+
+    failing = Failing(database.engine.url.render_as_string(hide_password=False))
+    meter = Meter(failing, lambda: 2000.0)
+    meter.add(finished(1))
+    with pytest.raises(StorageFull):
+        await meter.flush()
+    meter.add(finished(2))
+    failing.full = False
+    await meter.flush()
+    with database.read() as connection:
+        assert connection.execute(select(func.count()).select_from(requests)).scalar_one() == 2
+    failing.close()
+
+
+async def test_closing_writes_what_is_left_and_content_is_optional(database: Database) -> None:
+    upgrade(database)
+    meter = Meter(database, lambda: 2000.0, keep_content=False)
+    meter.start()
+    meter.add(finished(1))
+    await asyncio.wait_for(meter.close(), 20)
+    trace = History(database).trace("acme", "id-1")
+    assert (trace.row["status"], trace.request, trace.answer) == ("ok", None, None)
+
+
+async def test_old_contents_are_forgotten_and_rows_stay(database: Database) -> None:
+    upgrade(database)
+    first = Meter(database, lambda: 1000.0)
+    first.add(finished(1))
+    await first.flush()
+    later = Meter(database, lambda: 1000.0 + 3 * 86_400, keep_days=2)
+    later.start()
+    await later.close()
+    trace = History(database).trace("acme", "id-1")
+    assert trace.request is None
+    assert trace.row["id"] == "id-1"
