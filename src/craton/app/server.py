@@ -54,7 +54,7 @@ class CappedProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         super().on_message_complete()
-        self._head_bytes, self._in_head = 0, True
+        self._in_head = False
 
 
 def bind(host: str, port: int) -> socket.socket:

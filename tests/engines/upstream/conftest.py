@@ -215,13 +215,13 @@ class AnthropicWire:
         from anthropic.types.message_create_params import MessageCreateParamsStreaming
 
         assert seen.headers.get("x-api-key") == KEY or seen.headers["authorization"] == f"Bearer {KEY}"
-        assert seen.headers["anthropic-version"] == "2023-06-01"
         if method_path == "/v1/messages/count_tokens":
             same_when_read(MessageCountTokensParams, seen.body)
             return
         assert method_path == self.chat_path
-        # The API takes these for the models that have them; the newest client's types left them out.
-        older = ("temperature", "top_p", "top_k")
+        version = seen.headers["anthropic-version"]
+        assert version in ("2023-06-01", "2026-10-21")
+        older = ("temperature", "top_p", "top_k") if version == "2023-06-01" else ()  # the client's types are newer
         same_when_read(MessageCreateParamsStreaming, {k: v for k, v in seen.body.items() if k not in older})
 
     def build(self, client: httpx.AsyncClient, url: str, timeouts: Timeouts) -> Engine:

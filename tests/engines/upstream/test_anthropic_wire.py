@@ -240,6 +240,16 @@ async def test_the_key_is_sent_in_the_way_that_was_chosen(
         assert {"x-api-key", "authorization"} & set(provider.seen[0].headers) == {header}
 
 
+async def test_the_newer_version_takes_no_sampling(provider: Any, client: httpx.AsyncClient, answer: Any) -> None:
+    provider.answers(answer([("text", ["ok"])]))
+    newer = AnthropicOptions(version="2026-10-21")
+    engine = AnthropicUpstream(client, model="claude-x", base_url=provider.url, key=KEY, info=INFO, options=newer)
+    with pytest.raises(Unsupported, match=r"sampling\.temperature"):
+        await events(engine, ask(sampling=Sampling(temperature=1.0)))
+    assert fold(await events(engine, ask())).choices[0].text() == "ok"
+    assert provider.seen[0].headers["anthropic-version"] == "2026-10-21"
+
+
 async def test_there_are_no_embeddings(engine: AnthropicUpstream) -> None:
     with pytest.raises(Unsupported):
         await engine.embed(EmbedRequest("m", ("a",)))

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import json
-
 from craton.core.chat import ChatRequest
 from craton.core.errors import Unsupported
 from craton.engines.llama_cpp.requests import conversation
@@ -31,14 +29,17 @@ class TokenCounter:
         return cls(GgufTokenizer.read(path), spec.info.chat_template)
 
     def count_tokens(self, request: ChatRequest) -> int:
-        """Prompt tokens. Raises InvalidRequest when the template refuses the conversation."""
+        """Prompt tokens. Raises InvalidRequest when the template refuses the conversation.
+
+        Raises Unsupported when it ends in the assistant's turn: llama.cpp takes that turn's end off in its own way.
+        """
         body = conversation(write_tools(request))
         messages = body["messages"]
-        goes_on = bool(messages) and messages[-1]["role"] == "assistant"
+        if messages and messages[-1]["role"] == "assistant":
+            raise Unsupported("counting tokens without the model for an answer that was begun")
         prompt = render(
             self._template,
             messages,
-            add_generation_prompt=not goes_on,
             bos_token=self._tokenizer.bos_token,
             eos_token=self._tokenizer.eos_token,
             **body.get("chat_template_kwargs", {}),

@@ -88,6 +88,10 @@ class LlamaCppEngine:
         self._check(request)
         return len(await self._server.tokens(await self._prompt(request)))
 
+    async def tokens(self, text: str) -> list[int]:
+        """The ids of a prompt's tokens; marks such as `<|im_end|>` count as what they are to the model."""
+        return await self._server.tokens(text)
+
     async def close(self) -> None:
         await self._server.close()
 

@@ -18,21 +18,28 @@ _FLOPS_PER_THREAD = 40e9
 
 
 class Given(Struct, frozen=True, forbid_unknown_fields=True):
-    """As written by the operator. context: tokens of one request; parallel: requests at once; batch: tokens a step."""
+    """As the operator wrote it. context: tokens of one request; parallel: requests at once; batch: tokens a step."""
 
     context: Annotated[int, Meta(ge=64, le=2**24)] | None = None
     parallel: Annotated[int, Meta(ge=1, le=256)] = 4
     threads: Annotated[int, Meta(ge=1, le=1024)] | None = None
+    batch_threads: Annotated[int, Meta(ge=1, le=1024)] | None = None
     batch: Annotated[int, Meta(ge=8, le=8192)] | None = None
 
 
 class Options(Struct, frozen=True):
-    """Settled. threads: those that compute; one core is left to the server where there are several."""
+    """Settled. threads compute one stream, batch_threads prompts and several streams together.
+
+    Both leave a core free: llama.cpp's threads wait for each other by spinning, so that one other busy process on two
+    cores takes 8 streams from 262 to 55 tokens a second with two threads, and leaves 146 with one (docs/decisions.md).
+    An operator whose machine does nothing else may set both to the number of cores.
+    """
 
     path: str
     context: int
     parallel: int
     threads: int
+    batch_threads: int
     batch: int
 
 
@@ -46,13 +53,15 @@ def settle(spec: EngineSpec, cores: int | None = None) -> Options:
     if not paths:
         raise Damaged(spec.model, "it has no GGUF file")
     threads = given.threads or max(1, (cores or _cores()) - 1)
+    batch_threads = given.batch_threads or threads
     trained = spec.info.context_length or DEFAULT_CONTEXT
     return Options(
         path=paths[0],
         context=min(trained, given.context or DEFAULT_CONTEXT),
         parallel=given.parallel,
         threads=threads,
-        batch=given.batch or _batch(spec.info.parameters, threads, given.parallel),
+        batch_threads=batch_threads,
+        batch=given.batch or _batch(spec.info.parameters, batch_threads, given.parallel),
     )
 
 

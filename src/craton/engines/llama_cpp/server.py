@@ -137,7 +137,7 @@ def _parameters(options: Options, template: str | None, socket: Path, key: str) 
     parameters.n_batch = options.batch
     parameters.n_ubatch = options.batch
     parameters.cpuparams.n_threads = options.threads
-    parameters.cpuparams_batch.n_threads = options.threads
+    parameters.cpuparams_batch.n_threads = options.batch_threads
     parameters.cache_ram_mib = 0  # otherwise up to 8 GiB of old prompts
     if template is not None:
         parameters.chat_template = template

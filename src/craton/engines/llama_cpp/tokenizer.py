@@ -75,9 +75,7 @@ class GgufTokenizer:
         pre = value("pre", "default")
         vocabulary = {word: number for number, word in enumerate(words)}
         tokenizer = Tokenizer(BPE(vocabulary, merges, ignore_merges=pre in _LLAMA3_NAMES))
-        tokenizer.pre_tokenizer = Sequence(
-            [*_splitting(pre), ByteLevel(add_prefix_space=False, use_regex=False)]
-        )
+        tokenizer.pre_tokenizer = Sequence([*_splitting(pre), ByteLevel(add_prefix_space=False, use_regex=False)])
         tokenizer.add_special_tokens(
             [AddedToken(word, normalized=False) for word, kind in zip(words, kinds, strict=True) if kind == _CONTROL]
         )

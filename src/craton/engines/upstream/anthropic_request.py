@@ -30,14 +30,17 @@ TEXT_FORMATS = frozenset({"txt", "md", "csv", "html"})
 
 
 class AnthropicOptions(Struct, frozen=True):
-    """max_tokens: the answer's limit when a request names none, which this wire demands. concurrency: requests at once.
+    """How to speak to one server.
 
-    version: of the API, sent as `anthropic-version`. auth: how the key is sent; Anthropic takes both, some servers that
-    speak its wire (Ollama's cloud) only "bearer".
+    max_tokens: the answer's limit when a request names none, which this wire demands.
+    version: of the API, sent as `anthropic-version`. The older one is the default because the newer takes no
+    temperature, top_p or top_k, whatever the model; with it they are refused here.
+    auth: how the key is sent. Anthropic takes both; some servers that speak its wire (Ollama's cloud) only "bearer".
+    concurrency: requests at once.
     """
 
     max_tokens: int = 4096
-    version: str = "2023-06-01"
+    version: Literal["2023-06-01", "2026-10-21"] = "2023-06-01"
     auth: Literal["x-api-key", "bearer"] = "x-api-key"
     concurrency: int = 16
 
@@ -47,6 +50,8 @@ def write_messages(request: ChatRequest, model: str, options: AnthropicOptions) 
     refuse_sampling(
         request, WIRE, "n", "seed", "min_p", "logprobs", "frequency_penalty", "presence_penalty", "logit_bias"
     )
+    if options.version == "2026-10-21":
+        refuse_sampling(request, f"{WIRE} {options.version}", "temperature", "top_p", "top_k")
     sampling = request.sampling
     return drop_unset(
         write_prompt(request, model)

@@ -1,0 +1,70 @@
+"""Tokens are counted from the file's metadata exactly as the loaded model counts them."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from craton.core.chat import ChatRequest, Message, Sampling, TextPart, Tool, ToolChoice, ToolResultPart, ToolUsePart
+from craton.core.errors import Damaged, Unsupported
+from craton.engines.llama_cpp import LlamaCppEngine
+from craton.engines.llama_cpp.counter import TokenCounter
+from craton.engines.llama_cpp.tokenizer import GgufTokenizer
+from craton.engines.protocol import EngineSpec
+
+pytestmark = pytest.mark.anyio
+
+PIECES = [
+    *["a", "B", " ", "  ", "\n", "\r\n", "\t", "1", "23", "4567", "'s", "'LL", "don't", "é", "世界", "😀", "👩‍👩‍👧"],
+    *["\u202e", "٣", "½", "_", "...", "<|im_start|>", "<|im_end|>", "<|endoftext|>", "Hello", " the", "\u00a0"],
+    *["\u3000", "\ufb01", "e\u0301", '{"a": 1}', "$", "€", "\u0085", "\n\n ", " \n"],
+]
+
+
+@pytest.fixture(scope="module")
+def tokenizer(starter_files: Path) -> GgufTokenizer:
+    return GgufTokenizer.read(str(starter_files / "SmolLM2-135M-Instruct.Q4_1.gguf"))
+
+
+async def test_texts_are_cut_into_the_same_tokens(engine: LlamaCppEngine, tokenizer: GgufTokenizer) -> None:
+    dice = random.Random(7)
+    for _ in range(150):
+        text = "".join(dice.choices(PIECES, k=dice.randrange(1, 40)))
+        assert tokenizer.tokens(text) == await engine.tokens(text)
+
+
+async def test_conversations_are_counted_alike(
+    engine: LlamaCppEngine, tokenizer: GgufTokenizer, spec_of: Callable[..., EngineSpec]
+) -> None:
+    counter = TokenCounter(tokenizer, spec_of().info.chat_template or "")
+    tool = Tool(name="get", schema={"type": "object", "properties": {"city": {"type": "string"}}})
+    hello = Message(role="user", parts=(TextPart(text="Grüße, 世界! 12345"),))
+    called = Message(role="assistant", parts=(ToolUsePart(id="a", name="get", arguments={"city": "Rome"}),))
+    result = Message(role="user", parts=(ToolResultPart(tool_use_id="a", content=(TextPart(text="rain"),)),))
+    said = Message(role="assistant", parts=(TextPart(text="One, two,"),))
+    system = (TextPart(text="Be brief."),)
+    for request in (
+        ChatRequest(model="m", messages=(hello,)),
+        ChatRequest(model="m", messages=(hello, said, hello), system=system, sampling=Sampling(max_tokens=5)),
+        ChatRequest(model="m", messages=(hello, called, result), tools=(tool,)),
+        ChatRequest(model="m", messages=(hello,), tools=(tool,), tool_choice=ToolChoice(mode="any")),
+    ):
+        assert counter.count_tokens(request) == await engine.count_tokens(request)
+    with pytest.raises(Unsupported):
+        counter.count_tokens(ChatRequest(model="m", messages=(hello, said)))
+
+
+def test_what_would_not_be_exact_is_refused(
+    tokenizer: GgufTokenizer, spec_of: Callable[..., EngineSpec], tmp_path: Path
+) -> None:
+    with pytest.raises(Unsupported):
+        TokenCounter(tokenizer, "{{ tools }}{{ messages[0].content }}")
+    with pytest.raises(Unsupported):
+        TokenCounter.load(spec_of(template=None))
+    broken = tmp_path / "broken.gguf"
+    broken.write_bytes(b"GGUF\x03\x00\x00\x00" + b"\xff" * 64)
+    with pytest.raises(Damaged):
+        GgufTokenizer.read(str(broken))
