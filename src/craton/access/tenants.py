@@ -10,6 +10,7 @@ from sqlalchemy.exc import IntegrityError
 
 from craton.access import tables
 from craton.access.names import check_tenant
+from craton.core.access import SHARED_TENANT
 from craton.core.errors import Conflict
 from craton.store.database import Database
 
@@ -23,7 +24,9 @@ class Tenants:
         self._database, self._clock = database, clock
 
     def create(self, name: str) -> None:
-        """Raises InvalidRequest for a bad name, Conflict when it is taken."""
+        """Raises InvalidRequest for a bad name, Conflict when it is taken or reserved."""
+        if name == SHARED_TENANT:
+            raise Conflict("tenant", name, "the name is reserved for what all tenants may read.")
         try:
             with self._database.write() as connection:
                 connection.execute(insert(tables.tenants).values(name=check_tenant(name), created=self._clock()))

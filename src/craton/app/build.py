@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import time
@@ -132,6 +133,7 @@ class Server:
         self._spans = Spans.from_environment(environment)
         self._outgoing = OutgoingClient(settings)
         self._checker = Checker()
+        self._warming: asyncio.Task[None] | None = None
         self._meter = Meter(
             platform.database, time.time, keep_content=settings.traces.content, keep_days=settings.traces.days
         )
@@ -174,10 +176,13 @@ class Server:
     async def start(self) -> None:
         self._meter.start()
         self._pool.start()
+        self._warming = asyncio.create_task(self._checker.start())  # so that the first schema need not wait for it
         self._backstage.accepting = True
 
     async def stop(self) -> None:
         self._backstage.accepting = False
+        if self._warming is not None:
+            self._warming.cancel()
         await self._pool.close()
         await self._checker.close()
         await self._meter.close()

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from craton.engines.upstream import AwsKeys, BearerKey
 
-O = TypeVar("O")  # noqa: E741  # an options struct
+Options = TypeVar("Options")
 
 DEFAULT_URLS = {"openai": "https://api.openai.com/v1", "anthropic": "https://api.anthropic.com"}
 
@@ -74,11 +74,13 @@ def _engine(settings: UpstreamSettings, client: httpx.AsyncClient, name: str, se
         return upstream.BedrockUpstream(
             client, model=name, base_url=url, credential=credential, info=info, options=bedrock
         )
-    openai = _options(settings.options, upstream.OpenAIOptions)
+    presets = {"api.openai.com": upstream.OPENAI, "api.deepseek.com": upstream.DEEPSEEK}
+    preset = presets.get(urlsplit(url).hostname or "", upstream.OpenAIOptions())
+    openai = _options({**msgspec.structs.asdict(preset), **settings.options}, upstream.OpenAIOptions)
     return upstream.OpenAIUpstream(client, model=name, base_url=url, key=secret, info=info, options=openai)
 
 
-def _options(given: Mapping[str, Any], kind: type[O]) -> O:
+def _options(given: Mapping[str, Any], kind: type[Options]) -> Options:
     try:
         return msgspec.convert(dict(given), kind, strict=True)
     except msgspec.ValidationError as error:

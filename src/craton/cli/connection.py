@@ -9,26 +9,16 @@ import click
 import msgspec
 from msgspec import Struct
 
+from craton.app.address import running
 from craton.app.config import Home
-from craton.app.server import running
-from craton.core.errors import CratonError, InvalidRequest
+from craton.cli.errors import NoServer, ServerError
+from craton.core.errors import InvalidRequest
 
 if TYPE_CHECKING:
     import httpx
 
 DEFAULT_URL = "http://127.0.0.1:8000"
 TIMEOUT = 600.0  # seconds; a first request may load a model
-
-
-class ServerError(CratonError):
-    """The server answered with an error, or not at all."""
-
-    def __init__(self, sentence: str) -> None:
-        super().__init__(sentence)
-        self.sentence = sentence
-
-    def __str__(self) -> str:
-        return self.sentence
 
 
 class Connection(Struct, frozen=True):
@@ -45,34 +35,45 @@ class Connection(Struct, frozen=True):
     def secret_access_key(self) -> str:
         return self.token.split("-", 2)[2]
 
-    def client(self) -> httpx.Client:
+    def client(self, timeout: float = TIMEOUT) -> httpx.Client:
         """An HTTP client that sends the key and knows no proxies."""
         import httpx
 
         headers = {"authorization": f"Bearer {self.token}"}
-        return httpx.Client(base_url=self.url, headers=headers, timeout=TIMEOUT, trust_env=False)
+        return httpx.Client(base_url=self.url, headers=headers, timeout=timeout, trust_env=False)
 
-    def get(self, path: str, **query: Any) -> Any:
-        """The JSON at this path. Raises ServerError."""
-        return self._ask("GET", path, params=query)
+    def get(self, path: str, *, timeout: float = TIMEOUT, **query: Any) -> Any:
+        """The JSON at this path. Raises NoServer, ServerError."""
+        return self._ask("GET", path, timeout, params=query)
 
     def post(self, path: str, body: Any) -> Any:
-        return self._ask("POST", path, json=body)
+        return self._ask("POST", path, TIMEOUT, json=body)
 
     def delete(self, path: str) -> Any:
-        return self._ask("DELETE", path)
+        return self._ask("DELETE", path, TIMEOUT)
 
-    def _ask(self, method: str, path: str, **options: Any) -> Any:
+    def _ask(self, method: str, path: str, timeout: float, **options: Any) -> Any:
         import httpx
 
         try:
-            with self.client() as client:
+            with self.client(timeout) as client:
                 response = client.request(method, path, **options)
         except httpx.HTTPError as error:
-            raise ServerError(f"No server answers at {self.url}. Start one with `craton serve`.") from error
-        if response.is_success:
-            return response.json()
-        raise ServerError(error_sentence(response.status_code, response.content))
+            raise self.failure(error) from error
+        if not response.is_success:
+            raise ServerError(error_sentence(response.status_code, response.content))
+        try:
+            return msgspec.json.decode(response.content)
+        except msgspec.DecodeError as error:
+            raise ServerError(f"What answers at {self.url} is not Craton.") from error
+
+    def failure(self, error: httpx.HTTPError) -> NoServer | ServerError:
+        """What a broken connection means."""
+        import httpx
+
+        if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
+            return NoServer(f"No server answers at {self.url}. Start one with `craton serve`.")
+        return ServerError(f"The connection to {self.url} broke off ({type(error).__name__}).")
 
 
 def error_sentence(status: int, body: bytes) -> str:
@@ -86,31 +87,53 @@ def error_sentence(status: int, body: bytes) -> str:
 def connect(url: str | None = None, key: str | None = None) -> Connection:
     """Explicit arguments, else CRATON_URL and CRATON_API_KEY, else the server and root key of CRATON_HOME.
 
-    Raises InvalidRequest when there is no usable key.
+    Raises InvalidRequest for an unusable URL or key, NoServer when there is none because no server ever started.
     """
     home = Home.from_environment()
-    found = running(home.server)
-    url = url or os.environ.get("CRATON_URL") or (found.url if found else DEFAULT_URL)
-    token = key or os.environ.get("CRATON_API_KEY") or _root_token(home)
+    url = named_url(url)
+    if url is None:
+        found = running(home.server)
+        url = found.url if found else DEFAULT_URL
+    if not url.startswith(("http://", "https://")):
+        raise InvalidRequest(f"{url!r} does not begin with http:// or https://", "url")
+    token = named_token(key) or _root_token(home)
     if not token.startswith("craton-") or token.count("-") < 2:
         raise InvalidRequest("not a Craton key (craton-ID-SECRET); `craton keys create` makes one", "key")
     return Connection(url.rstrip("/"), token)
+
+
+def connect_if_running(url: str | None = None, key: str | None = None) -> Connection | None:
+    """The server that was named, or the one that runs here; None when a command may work on CRATON_HOME itself."""
+    if named_url(url) is None and running(Home.from_environment().server) is None:
+        return None
+    return connect(url, key)
+
+
+def named_url(url: str | None) -> str | None:
+    return url or os.environ.get("CRATON_URL") or None
+
+
+def named_token(key: str | None) -> str | None:
+    return key or os.environ.get("CRATON_API_KEY") or None
 
 
 def _root_token(home: Home) -> str:
     try:
         return home.root_key.read_text("ascii").strip()
     except OSError:
-        raise InvalidRequest(
-            f"there is none in {home.path}; `craton serve` makes one at its first start, or set CRATON_API_KEY", "key"
+        raise NoServer(
+            f"There is no key in {home.path}. `craton serve` makes one at its first start; "
+            "for a server elsewhere set CRATON_URL and CRATON_API_KEY."
         ) from None
+
+
+def key_option(command: Any) -> Any:
+    """Adds --key."""
+    return click.option("--key", metavar="KEY", help="A Craton key. Default: CRATON_API_KEY, or the root key.")(command)
 
 
 def connection_options(command: Any) -> Any:
     """Adds --url and --key."""
-    command = click.option("--key", metavar="KEY", help="A Craton key. Default: CRATON_API_KEY, or the root key.")(
-        command
-    )
     return click.option("--url", metavar="URL", help="The server. Default: CRATON_URL, or the one running here.")(
-        command
+        key_option(command)
     )

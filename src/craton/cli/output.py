@@ -1,30 +1,55 @@
-"""How the command line speaks: results on stdout (tables, or JSON with --json), everything else on stderr."""
+"""How the command line speaks: results on stdout (tables, or JSON with --json), everything else on stderr.
+
+What strangers wrote (a model's answer, a name in a file) never reaches the terminal as markup or control codes.
+rich is imported only where a table is drawn: it takes longer than the rest of a short command.
+"""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import unicodedata
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, TypeVar
+from datetime import datetime
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 import msgspec
-from rich.console import Console
-from rich.table import Table
 
 from craton.core.errors import CratonError
 
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+
 F = TypeVar("F", bound=Callable[..., Any])
+
+PIPE_WIDTH = 500  # columns: what is piped is not folded to a screen
+_KEPT = frozenset("\n\t")
 
 
 def console() -> Console:
     """For results."""
-    return Console(highlight=False, soft_wrap=not sys.stdout.isatty())
+    from rich.console import Console
+
+    return Console(highlight=False, width=None if sys.stdout.isatty() else PIPE_WIDTH)
 
 
 def notices() -> Console:
-    """For progress, hints and errors: stderr, so that results can be piped."""
+    """For progress and hints: stderr, so that results can be piped."""
+    from rich.console import Console
+
     return Console(stderr=True, highlight=False)
+
+
+def say(sentence: str, **style: Any) -> None:
+    """One line on stderr; style as of `click.style`."""
+    click.secho(sentence, err=True, **style)
+
+
+def hint(sentence: str) -> None:
+    """A next step for a person: dim, and only when stderr is a terminal."""
+    if sys.stderr.isatty():
+        say(sentence, dim=True)
 
 
 def json_option(command: F) -> F:
@@ -37,24 +62,45 @@ def print_json(value: Any) -> None:
     click.echo(msgspec.json.format(msgspec.json.encode(value), indent=2))
 
 
-def print_table(columns: Sequence[str], rows: Sequence[Sequence[Any]], empty: str) -> None:
-    """A table, or the sentence `empty` (a next step) on stderr when there are no rows."""
+def print_table(
+    columns: Sequence[str], rows: Sequence[Sequence[Any]], empty: str, *, right: Collection[str] = ()
+) -> None:
+    """A table, or the sentence `empty` (a next step) on stderr when there are no rows. right: columns of numbers."""
+    from rich.table import Table
+
     if not rows:
-        notices().print(empty)
+        say(empty)
         return
-    table = Table(*columns, box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
+    table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
+    for column in columns:
+        table.add_column(column, justify="right" if column in right else "left", overflow="fold")
     for row in rows:
-        table.add_row(*("" if cell is None else str(cell) for cell in row))
+        table.add_row(*(_cell(cell) for cell in row))
     console().print(table)
 
 
 def print_fields(fields: Mapping[str, Any]) -> None:
     """Name and value, one a line; empty ones are left out."""
+    from rich.table import Table
+
     table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
+    table.add_column(style="bold", no_wrap=True)
+    table.add_column(overflow="fold")
     for name, value in fields.items():
         if value not in (None, "", (), []):
-            table.add_row(f"[bold]{name}[/bold]", str(value))
+            table.add_row(name, _cell(value))
     console().print(table)
+
+
+def _cell(value: Any) -> RenderableType:
+    from rich.text import Text
+
+    return Text("" if value is None else printable(str(value)))
+
+
+def printable(text: str) -> str:
+    """Without control characters, which a terminal would obey."""
+    return "".join(letter for letter in text if letter in _KEPT or unicodedata.category(letter) != "Cc")
 
 
 def human_bytes(size: float) -> str:
@@ -66,12 +112,39 @@ def human_bytes(size: float) -> str:
     return f"{size:.1f} TiB"
 
 
+def human_time(seconds: float | None) -> str:
+    """Seconds since the epoch -> "2026-11-23 13:15:02", in the user's time zone; "" for None."""
+    return "" if seconds is None else datetime.fromtimestamp(seconds).astimezone().strftime("%Y-%m-%d %H:%M:%S")
+
+
+def human_span(seconds: float) -> str:
+    """0.0123 -> "12 ms", 75 -> "1 min 15 s", 7500 -> "2 h 5 min"."""
+    if seconds < 1:
+        return f"{seconds * 1000:.0f} ms"
+    if seconds < 60:
+        return f"{seconds:.1f} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if hours < 48 else f"{hours // 24} d {hours % 24} h"
+
+
 @contextmanager
 def report_errors() -> Iterator[None]:
-    """Craton's own errors become one sentence on stderr and exit code 1."""
+    """Craton's own errors, and the system's about files, become a sentence on stderr and an exit code."""
     try:
         yield
+    except BrokenPipeError:
+        raise  # Click ends quietly when the reader of a pipe has left
     except CratonError as error:
-        click.secho("Error: ", fg="red", bold=True, nl=False, err=True)
-        click.echo(str(error), err=True)  # never as markup: the sentence may carry what a stranger wrote
+        _report(str(error))
+        raise SystemExit(getattr(error, "exit_code", 1)) from error
+    except OSError as error:
+        _report(f"{error.filename}: {error.strerror}" if error.filename else str(error))
         raise SystemExit(1) from error
+
+
+def _report(sentence: str) -> None:
+    click.secho("Error: ", fg="red", bold=True, nl=False, err=True)
+    click.echo(printable(sentence), err=True)

@@ -128,7 +128,7 @@ class Inference:
                         answer = await loaded.engine.embed(replace(request, model=target.info.id))
                 except TimeoutError:
                     raise DeadlineExceeded(self._seconds(call)) from None
-            record.usage = Usage(sum(answer.tokens), 0)
+            record.usage = Usage(sum(answer.tokens), 0, estimated=answer.estimated)
             return answer
 
     async def count_tokens(self, call: Call, request: ChatRequest) -> int:

@@ -76,6 +76,7 @@ class Record:
             "input_tokens": usage.input,
             "output_tokens": usage.output,
             "cached_tokens": usage.cached_input,
+            "estimated": usage.estimated,
         }
 
     def trace(self, now: float) -> dict[str, Any]:

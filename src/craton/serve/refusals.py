@@ -53,8 +53,9 @@ _UNMET: tuple[tuple[str, Need], ...] = (
 def refuse_verb(info: ModelInfo, verb: Verb) -> None:
     """Raises Unsupported when the model is of another kind ("embed" asked of a chat model)."""
     if verb not in info.verbs:
-        can = " and ".join(info.verbs) or "nothing that Craton can run yet"
-        raise Unsupported(f"{verb!r} with the model {info.id!r}", f"This model can do: {can}.")
+        reason = (info.details or {}).get("refused")
+        hint = f"Craton cannot run it: {reason}" if reason else f"This model can do: {' and '.join(info.verbs)}."
+        raise Unsupported(f"{verb!r} with the model {info.id!r}", hint)
 
 
 def refuse_unmet(info: ModelInfo, can: Capabilities, request: ChatRequest) -> None:

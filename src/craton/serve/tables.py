@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Float, Index, String, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, Float, Index, String, Table, Text
 
 from craton.store.schema import metadata
 
@@ -25,12 +25,16 @@ requests = Table(
     Column("input_tokens", BigInteger, nullable=False),
     Column("output_tokens", BigInteger, nullable=False),
     Column("cached_tokens", BigInteger, nullable=True),
+    Column("estimated", Boolean, nullable=False),
     Column("first_token_seconds", Float, nullable=True),
     Column("seconds", Float, nullable=False),
     Column("cost", Float, nullable=True),
     Index("ix_requests_tenant_started", "tenant", "started"),
 )
-"""status: "ok", "error" or "cancelled"; error: the class of `core.errors`. started: seconds since the epoch."""
+"""status: "ok", "error" or "cancelled"; error: the class of `core.errors`. started: seconds since the epoch.
+
+estimated: an upstream provider reported no tokens; the numbers are guesses.
+"""
 
 traces = Table(
     "traces",

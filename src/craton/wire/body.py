@@ -9,13 +9,10 @@ from typing import Any, NamedTuple, TypeVar
 import msgspec
 
 from craton.core.errors import InvalidRequest, TooLarge, Unsupported
-from craton.wire.http import MAX_JSON_DEPTH, decode_json
+from craton.wire.http import MAX_JSON_DEPTH, decode_json, is_deep
 
 T = TypeVar("T")
 MAX_BRACKETS = 300_000  # opening ones in one body, those in its strings too: some 0.3 s of work
-_STRINGS = re.compile(rb'(?s)"(?:[^"\\]++|\\.)*+"(?:[^"\[\]{}]*+"(?:[^"\\]++|\\.)*+")*+')  # with no bracket between
-_TO_BRACKETS = bytes.maketrans(b"{}", b"[]")
-_NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 _PLACE = re.compile(r"(?s)(.*?)(?: - at (?:`key` in )?`\$\.?(.*)`)?\Z")
 _MEMBERS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
@@ -47,22 +44,11 @@ def read_body(decoder: msgspec.json.Decoder[T], body: bytes, refused: Mapping[st
         raise _invalid(error) from error
     except (msgspec.DecodeError, RecursionError) as error:
         raise InvalidRequest(f"the body is not valid JSON: {error}") from error
-    if brackets > MAX_JSON_DEPTH and _is_deep(body):
+    if brackets > MAX_JSON_DEPTH and is_deep(body):
         raise InvalidRequest(f"the body's JSON is nested deeper than {MAX_JSON_DEPTH} levels")
     for name in members.keys() & refused.keys():
         _refuse(name, members[name], refused[name])
     return value
-
-
-def _is_deep(body: bytes) -> bool:
-    """Whether valid JSON is nested deeper than MAX_JSON_DEPTH. Each round takes the innermost pairs of brackets away;
-    a walk over millions of values in Python would hold up everybody else."""
-    skeleton = _STRINGS.sub(b"", body).translate(_TO_BRACKETS, _NO_BRACKETS)
-    for _ in range(MAX_JSON_DEPTH):
-        if not skeleton:
-            return False
-        skeleton = skeleton.replace(b"[]", b"")
-    return bool(skeleton)
 
 
 def _refuse(name: str, raw: msgspec.Raw, refusal: Refusal) -> None:

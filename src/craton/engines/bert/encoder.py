@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Annotated, Literal
 
 import numpy as np
-import openvino as ov  # type: ignore[import-untyped]  # it ships no types
+import openvino as ov
 from msgspec import Meta, Struct
 from numpy.typing import NDArray
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 
 import numpy as np
-import openvino as ov  # type: ignore[import-untyped]  # it ships no types
+import openvino as ov
 from openvino import opset13 as ops
 
 from craton.engines.bert.config import BertConfig

@@ -93,6 +93,7 @@ def upgrade() -> None:
         sa.Column("input_tokens", sa.BigInteger(), nullable=False),
         sa.Column("output_tokens", sa.BigInteger(), nullable=False),
         sa.Column("cached_tokens", sa.BigInteger(), nullable=True),
+        sa.Column("estimated", sa.Boolean(), nullable=False),
         sa.Column("first_token_seconds", sa.Float(), nullable=True),
         sa.Column("seconds", sa.Float(), nullable=False),
         sa.Column("cost", sa.Float(), nullable=True),

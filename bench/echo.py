@@ -34,7 +34,7 @@ CHAT = json.dumps({"model": "echo", "messages": [{"role": "user", "content": "He
 
 
 def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(prog="python -m bench http", description=__doc__)
+    parser = argparse.ArgumentParser(prog="python -m bench echo", description=__doc__)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=3.0)
     parser.add_argument("--connections", type=int, default=16)
