@@ -1,8 +1,7 @@
-"""Where the lessons and the guide's rows are: beside the package when installed, at the repository's root in a checkout."""
+"""Where the lessons and the guide's rows are: in the installed package, or at the root of a checkout."""
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
 
 import msgspec
@@ -58,5 +57,5 @@ class Shelf:
         """In the guide's order. Raises InvalidRequest."""
         try:
             return msgspec.toml.decode((self.folder / "rows.toml").read_bytes(), type=_Rows).row
-        except (msgspec.DecodeError, tomllib.TOMLDecodeError, msgspec.ValidationError) as error:
+        except (msgspec.DecodeError, msgspec.ValidationError) as error:
             raise InvalidRequest(str(error), "rows.toml") from error

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, generate_latest
 
@@ -14,6 +14,12 @@ if TYPE_CHECKING:
     from craton.serve.pool import Pool
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
+
+
+class _ModelMetrics(NamedTuple):
+    input: Counter
+    output: Counter
+    first_token: Histogram
 
 
 class Metrics:
@@ -50,11 +56,13 @@ class Metrics:
             "craton_model_waiting", "Requests that wait for a model.", ("model",), registry=self.registry
         )
 
+        # Looking labels up costs more than counting, so what was found is kept.
         self._answered: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
+        self._models: dict[str, _ModelMetrics] = {}
 
     def answered(self, dialect: str, operation: str, status: int, seconds: float) -> None:
         found = self._answered.get((dialect, operation, status))
-        if found is None:  # looking labels up is what costs
+        if found is None:
             counter, histogram = self._http.labels(dialect, operation, str(status)), self._http_seconds
             found = self._answered[dialect, operation, status] = (counter, histogram.labels(dialect, operation))
         found[0].inc()
@@ -64,11 +72,18 @@ class Metrics:
         if not record.resolved:
             return  # a name that means no model must not become a label: strangers choose those
         self._runs.labels(record.resolved, record.status).inc()
+        model = self._models.get(record.resolved) or self._model(record.resolved)
         if record.usage is not None:
-            self._tokens.labels(record.resolved, "input").inc(record.usage.input)
-            self._tokens.labels(record.resolved, "output").inc(record.usage.output)
+            model.input.inc(record.usage.input)
+            model.output.inc(record.usage.output)
         if record.first_token_seconds is not None:
-            self._first_token.labels(record.resolved).observe(record.first_token_seconds)
+            model.first_token.observe(record.first_token_seconds)
+
+    def _model(self, name: str) -> _ModelMetrics:
+        model = self._models[name] = _ModelMetrics(
+            self._tokens.labels(name, "input"), self._tokens.labels(name, "output"), self._first_token.labels(name)
+        )
+        return model
 
     def exposition(self, pool: Pool) -> bytes:
         """Everything in Prometheus' text format."""

@@ -24,6 +24,7 @@ from craton.wire.router import Router
 MAX_HEADERS = 64 * 1024  # bytes of names and values together
 MAX_PATH = 8 * 1024  # characters of path and query
 DEFAULT_MAX_BODY = 1024 * 1024
+WATCH_AFTER = 0.02  # seconds until a request is watched for its client's leaving
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -161,12 +162,17 @@ class _Departure:
     def __init__(self, receive: Receive) -> None:
         self.noticed = False
         self._receive = receive
+        self._timer: asyncio.TimerHandle | None = None
         self._watcher: asyncio.Task[None] | None = None
 
     def watch(self) -> None:
+        """From WATCH_AFTER on: most requests are over by then, and a task for each would cost more than they do."""
         task = asyncio.current_task()
         if task is None:
             raise RuntimeError("requests are served in a task")
+        self._timer = asyncio.get_running_loop().call_later(WATCH_AFTER, self._start, task)
+
+    def _start(self, task: asyncio.Task[Any]) -> None:
         self._watcher = asyncio.create_task(self._wait(task))
 
     async def _wait(self, task: asyncio.Task[Any]) -> None:
@@ -176,6 +182,8 @@ class _Departure:
         task.cancel()
 
     def stop(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
         if self._watcher is not None:
             self._watcher.cancel()
 

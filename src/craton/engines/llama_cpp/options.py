@@ -30,9 +30,10 @@ class Given(Struct, frozen=True, forbid_unknown_fields=True):
 class Options(Struct, frozen=True):
     """Settled. threads compute one stream, batch_threads prompts and several streams together.
 
-    Both leave a core free: llama.cpp's threads wait for each other by spinning, so that one other busy process on two
-    cores takes 8 streams from 262 to 55 tokens a second with two threads, and leaves 146 with one (docs/decisions.md).
-    An operator whose machine does nothing else may set both to the number of cores.
+    llama.cpp's threads wait for each other by spinning. Measured on two cores, tokens a second, with 1 | 1 + 2 for
+    batches | 2 threads: one stream 130 | 138 | 165 alone and 140 | 130 | 60 beside a busy process; eight streams
+    145 | 223 | 262 alone, 124 | 215 | 200 beside a niced one, 146 | 83 | 55 beside one that is not. So a lone stream
+    leaves a core free and batches, which Craton's niced jobs hardly disturb, use all.
     """
 
     path: str
@@ -52,8 +53,9 @@ def settle(spec: EngineSpec, cores: int | None = None) -> Options:
     paths = [path for name, path in sorted(spec.files.items()) if name.lower().endswith(".gguf")]
     if not paths:
         raise Damaged(spec.model, "it has no GGUF file")
-    threads = given.threads or max(1, (cores or _cores()) - 1)
-    batch_threads = given.batch_threads or threads
+    cores = cores or _cores()
+    threads = given.threads or max(1, cores - 1)
+    batch_threads = given.batch_threads or given.threads or cores
     trained = spec.info.context_length or DEFAULT_CONTEXT
     return Options(
         path=paths[0],
