@@ -23,7 +23,18 @@ def main() -> None:
     upgrade = ["--upgrade"] if "--upgrade" in sys.argv else []
     for path, extras in LOCKS.items():
         constraint = [] if path.endswith("base.txt") else ["-c", "requirements/base.txt"]
-        command = ["uv", "pip", "compile", "pyproject.toml", *OPTIONS.split(), *upgrade, *extras, *constraint, "-o", path]
+        command = [
+            "uv",
+            "pip",
+            "compile",
+            "pyproject.toml",
+            *OPTIONS.split(),
+            *upgrade,
+            *extras,
+            *constraint,
+            "-o",
+            path,
+        ]
         subprocess.run(command, check=True)
         print(path)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from typing import Any, Literal
 
 import msgspec
@@ -58,7 +58,7 @@ class _Chunk(Struct):
     error: dict[str, Any] | None = None
 
 
-def ask(connection: Connection, body: dict[str, Any]) -> Iterator[Started | Piece | Finished]:
+def ask(connection: Connection, body: dict[str, Any]) -> Generator[Started | Piece | Finished]:
     """body: of POST /v1/chat/completions. Closing the iterator cancels the work. Raises NoServer, ServerError."""
     import httpx
 

@@ -9,7 +9,7 @@ from typing import Any
 import click
 from msgspec import Struct
 
-from craton.cli.answering import Finished, Piece, Started, ask
+from craton.cli.answering import Finished, Piece, ask
 from craton.cli.completion import complete_model
 from craton.cli.connection import Connection, connect, connection_options
 from craton.cli.errors import CommandError, ServerError
@@ -150,7 +150,7 @@ def stream_answer(connection: Connection, body: dict[str, Any], said: list[str] 
 
 
 def summary(answer: Finished) -> str:
-    """ "128 tokens · 3.2 s · 40.1/s · craton trace ID", 80 columns at most. The speed is the writing's, without waiting."""
+    """ "128 tokens · 3.2 s · 40.1/s · craton trace ID", at most 80 columns. The speed leaves the waiting out."""
     parts = [f"{answer.output_tokens} tokens", f"{answer.seconds:.1f} s"]
     if answer.output_tokens > 1 and answer.writing_seconds > 0:
         parts.append(f"{(answer.output_tokens - 1) / answer.writing_seconds:.1f}/s")
@@ -198,6 +198,3 @@ class Screen:
         sys.stdout.write(text)
         sys.stdout.flush()
         self._last = "\n" if text.endswith("\n") else self._last
-
-
-__all__ = ["STARTER", "Screen", "Settings", "Started", "chat", "chat_models", "stream_answer"]

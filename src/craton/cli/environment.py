@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from craton.cli.connection import Connection, connect, connection_options
-from craton.cli.output import json_option, notices, print_json
+from craton.cli.output import json_option, print_json, say
 
 REGION = "us-east-1"
 
@@ -96,7 +96,7 @@ def env(profile: str | None, force: bool, url: str | None, key: str | None, as_j
         return
     changed = sorted(name for name, value in wanted.items() if os.environ.get(name) not in {None, value})
     if changed or gone:
-        notices().print(f"# This shell's own values are overwritten: {', '.join([*changed, *gone])}", soft_wrap=True)
+        say(f"# This shell's own values are overwritten: {', '.join([*changed, *gone])}")
     for name in gone:
         click.echo(f"unset {name}")
     for name, value in wanted.items():
@@ -111,5 +111,5 @@ def _write_profile(name: str, connection: Connection, force: bool, as_json: bool
     if as_json:
         print_json(result)
         return
-    notices().print(f"Profile {name} is in {' and '.join(result['files'])}.", soft_wrap=True, markup=False)
+    say(f"Profile {name} is in {' and '.join(result['files'])}.")
     click.echo(f"export AWS_PROFILE={shlex.quote(name)}")

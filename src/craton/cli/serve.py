@@ -10,7 +10,8 @@ from typing import Any
 
 import click
 
-from craton.cli.output import notices
+from craton.cli.home import show_new_root
+from craton.cli.output import say
 from craton.core.errors import InvalidRequest
 
 SNIPPET = """\
@@ -47,17 +48,13 @@ def serve(host: str, port: int, log_level: str, log_format: str | None) -> None:
     except OSError as error:
         raise InvalidRequest(f"{error.strerror}; choose another with --port", f"{host}:{port}") from error
     platform = open_platform(home)
-    out = notices()
-    if platform.new_root is not None:
-        out.print(f"Your root key, shown this once (it also stands in {home.root_key}):\n", soft_wrap=True)
-        out.print(f"    {platform.new_root.token}\n", soft_wrap=True)
+    show_new_root(platform)
     server = Server(platform, os.environ)
 
     def on_ready(url: str) -> None:
-        out.print(f"Craton answers on {url}", soft_wrap=True)
+        say(f"Craton answers on {url}")
         if sys.stderr.isatty():
-            model = "smollm2-135m-instruct"
-            out.print(SNIPPET.format(url=url, root_key=home.root_key, model=model), soft_wrap=True, markup=False)
+            say(SNIPPET.format(url=url, root_key=home.root_key, model="smollm2-135m-instruct"))
 
     try:
         run(server.gateway, listener, home.server, on_ready)

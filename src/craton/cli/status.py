@@ -43,8 +43,13 @@ def status(url: str | None, key: str | None, as_json: bool) -> None:
     print_fields({"Server": connection.url, "Version": found["version"], "Process": found["pid"], "Up for": up})
     click.echo()
     rows = [
-        (model["model"], model["engine"], _memory(model), f"{model['running']}/{model['concurrency']}")
-        + (model["waiting"],)
+        (
+            model["model"],
+            model["engine"],
+            _memory(model),
+            f"{model['running']}/{model['concurrency']}",
+            model["waiting"],
+        )
         for model in loaded
     ]
     empty = "No model is loaded; the first request for one loads it: craton chat"

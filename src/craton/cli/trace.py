@@ -7,14 +7,25 @@ from typing import Any
 import click
 
 from craton.cli.connection import connect, connection_options
-from craton.cli.output import hint, human_span, human_time, json_option, print_fields, print_json, print_table, printable
+from craton.cli.output import (
+    hint,
+    human_span,
+    human_time,
+    json_option,
+    print_fields,
+    print_json,
+    print_table,
+    printable,
+)
 
 COLUMNS = ("REQUEST", "WHEN", "MODEL", "STATUS", "TOKENS", "TIME")
 
 
 @click.command()
 @click.argument("request_id", metavar="[ID]", required=False)
-@click.option("--limit", "-n", default=20, show_default=True, type=click.IntRange(1, 1000), help="Without ID: how many.")
+@click.option(
+    "--limit", "-n", default=20, show_default=True, type=click.IntRange(1, 1000), help="Without ID: how many."
+)
 @connection_options
 @json_option
 def trace(request_id: str | None, limit: int, url: str | None, key: str | None, as_json: bool) -> None:

@@ -41,7 +41,7 @@ class Stage(Protocol):
         ...
 
 
-class Left(Exception):  # noqa: N818 - it is no error
+class Left(Exception):
     """The learner left the lesson."""
 
 
