@@ -30,10 +30,10 @@ bench: $(VENV)/.test  ## ratios against the raw libraries (bench/README.md)
 	$(BIN)/python -m bench $(ARGS)
 
 compat: $(VENV)/.test  ## older generations of the clients
-	$(BIN)/python tests/compat.py
+	$(BIN)/python -m tests.compat $(ARGS)
 
 proof: $(VENV)/.test  ## slow proofs; figures go to docs/proof/
-	$(BIN)/python tests/proof.py
+	$(BIN)/python -m tests.proof $(ARGS)
 
 lock:  ## rewrite requirements/ from pyproject.toml
 	$(PYTHON) tools/lock.py

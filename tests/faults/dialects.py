@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any, Protocol
 
 import anthropic
@@ -209,7 +210,12 @@ _KINDS = {"aws": Aws, "openai": OpenAI, "anthropic": Anthropic}
 
 def speak(name: str, server: RunningServer, token: str | None = None) -> Dialect:
     """The dialect of this name at a server, with its root key when no other is given."""
-    dialect: Dialect = _KINDS[name](server.url, token or server.token)
+    return _speak(name, server.url, token or server.token)
+
+
+@lru_cache(maxsize=64)
+def _speak(name: str, url: str, token: str) -> Dialect:
+    dialect: Dialect = _KINDS[name](url, token)  # boto3's clients take half a second to make
     return dialect
 
 

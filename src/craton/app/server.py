@@ -21,6 +21,7 @@ from craton.wire.gateway import MAX_HEADERS, MAX_PATH
 
 GRACE_SECONDS = 10  # for requests in flight when the server is told to stop
 _TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+_FRAMING_PER_BYTE = 8  # of a chunked body: enough for chunks of one byte each
 
 
 class Running(Struct, frozen=True):
@@ -31,30 +32,35 @@ class Running(Struct, frozen=True):
 
 
 class CappedProtocol(HttpToolsProtocol):
-    """httptools gathers a request's head without bound; this one hangs up on heads that grow too long."""
+    """httptools gathers a request's head, its chunk extensions and its trailers without bound; this one hangs up when
+    what is not body grows too long. Trailers are dropped: they come after the head was judged, and belong to nobody."""
 
-    _head_bytes = 0
+    _framing_bytes = 0
     _in_head = True
 
     def on_message_begin(self) -> None:
-        self._head_bytes, self._in_head = 0, True
+        self._framing_bytes, self._in_head = 0, True
         super().on_message_begin()
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if self._in_head:
+            super().on_header(name, value)
+
     def on_headers_complete(self) -> None:
-        self._in_head = False
+        self._framing_bytes, self._in_head = 0, False
         super().on_headers_complete()
 
-    def data_received(self, data: bytes) -> None:
-        super().data_received(data)
-        if self._in_head:
-            self._head_bytes += len(data)
-            if self._head_bytes > MAX_HEADERS + MAX_PATH and not self.transport.is_closing():
-                self.transport.write(_TOO_LARGE)
-                self.transport.close()
+    def on_body(self, body: bytes) -> None:
+        self._framing_bytes -= len(body) * (1 + _FRAMING_PER_BYTE)
+        super().on_body(body)
 
-    def on_message_complete(self) -> None:
-        super().on_message_complete()
-        self._in_head = False
+    def data_received(self, data: bytes) -> None:
+        self._framing_bytes += len(data)
+        super().data_received(data)
+        if self._framing_bytes > MAX_HEADERS + MAX_PATH and not self.transport.is_closing():
+            if self._in_head:
+                self.transport.write(_TOO_LARGE)
+            self.transport.close()
 
 
 def bind(host: str, port: int) -> socket.socket:

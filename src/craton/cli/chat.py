@@ -13,7 +13,8 @@ from craton.cli.answering import Finished, Piece, ask
 from craton.cli.completion import complete_model
 from craton.cli.connection import Connection, connect, connection_options
 from craton.cli.errors import CommandError, ServerError
-from craton.cli.output import hint, json_option, print_json, printable, say
+from craton.cli.output import hint, json_option, print_json, say
+from craton.cli.screen import Screen
 
 STARTER = "smollm2-135m-instruct"
 
@@ -156,45 +157,3 @@ def summary(answer: Finished) -> str:
         parts.append(f"{(answer.output_tokens - 1) / answer.writing_seconds:.1f}/s")
     cut = "(cut off by the limit of tokens)\n" if answer.stop == "length" else ""
     return cut + " · ".join([*parts, f"craton trace {answer.request_id}"])
-
-
-class Screen:
-    """An answer on stdout: a sign of waiting until it begins, thoughts dimmed, nothing that a terminal obeys."""
-
-    def __init__(self, model: str) -> None:
-        self._terminal = sys.stdout.isatty()
-        self._last = "\n"
-        self._kind = ""
-        self._status: Any = None
-        if sys.stderr.isatty():
-            from craton.cli.output import notices
-
-            self._status = notices().status(f"[dim]{model} ...[/dim]", spinner="dots")
-            self._status.start()
-
-    def write(self, piece: Piece) -> None:
-        self.close()
-        if piece.kind == "reasoning" and not self._terminal:
-            return  # whoever reads a pipe asked for the answer
-        if self._kind and piece.kind != self._kind:
-            self._put("\n")
-        self._kind = piece.kind
-        text = printable(piece.text) if self._terminal else piece.text
-        self._put(click.style(text, dim=True) if piece.kind == "reasoning" else text)
-        self._last = text[-1:] or self._last
-
-    def end_line(self) -> None:
-        self.close()
-        if self._last != "\n":
-            self._put("\n")
-
-    def close(self) -> None:
-        """Takes the sign of waiting away."""
-        if self._status is not None:
-            self._status.stop()
-            self._status = None
-
-    def _put(self, text: str) -> None:
-        sys.stdout.write(text)
-        sys.stdout.flush()
-        self._last = "\n" if text.endswith("\n") else self._last

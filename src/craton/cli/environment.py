@@ -59,7 +59,9 @@ def cleared(environment: Mapping[str, str]) -> list[str]:
 @click.argument("command", nargs=-1, required=True, type=click.UNPROCESSED)
 @connection_options
 def execute(command: tuple[str, ...], url: str | None, key: str | None) -> None:
-    """Run one COMMAND with every endpoint and key set; nothing else on the machine changes.
+    """Run a COMMAND with every endpoint and key set.
+
+    Nothing else on the machine changes.
 
     \b
     craton exec -- python app.py
@@ -79,8 +81,10 @@ def execute(command: tuple[str, ...], url: str | None, key: str | None) -> None:
 @connection_options
 @json_option
 def env(profile: str | None, force: bool, url: str | None, key: str | None, as_json: bool) -> None:
-    """Print what points clients at Craton, as POSIX exports: eval "$(craton env)".
+    """Print exports that point clients here; or write a profile.
 
+    \b
+    eval "$(craton env)"
     \b
     `craton exec -- COMMAND` does the same for one command only.
     `craton env --profile NAME` writes an AWS profile whose endpoint_url sends every AWS service here.

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import re
 from collections.abc import Callable
@@ -185,6 +184,8 @@ def _importer(platform: Platform, tenant: str, who: Caller) -> Importer:
 
 def _check_template(template: str) -> None:
     """A stranger's program: it is tried in a process that can be killed."""
+    import asyncio
+
     from craton.engines.checking import Checker
 
     async def check() -> None:
@@ -213,6 +214,8 @@ def default_name(path: Path) -> str:
 
 def _from_hub(platform: Platform, importer: Importer, source: str, progress: Progress) -> Imported:
     """Typing hf: is asking for that hub, so its hosts are allowed for this one command."""
+    import asyncio
+
     from craton.access.outgoing import outgoing
     from craton.hub.huggingface import HuggingFace, parse_name
 

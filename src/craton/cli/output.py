@@ -76,7 +76,7 @@ def print_table(
         table.add_column(column, justify="right" if column in right else "left", overflow="fold")
     for row in rows:
         table.add_row(*(_cell(cell) for cell in row))
-    console().print(table)
+    _draw(table)
 
 
 def print_fields(fields: Mapping[str, Any]) -> None:
@@ -89,7 +89,15 @@ def print_fields(fields: Mapping[str, Any]) -> None:
     for name, value in fields.items():
         if value not in (None, "", (), []):
             table.add_row(name, _cell(value))
-    console().print(table)
+    _draw(table)
+
+
+def _draw(table: RenderableType) -> None:
+    """Without the spaces that rich puts at the ends of lines."""
+    screen = console()
+    with screen.capture() as drawn:
+        screen.print(table)
+    click.echo("\n".join(line.rstrip() for line in drawn.get().splitlines()))
 
 
 def _cell(value: Any) -> RenderableType:

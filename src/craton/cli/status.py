@@ -20,7 +20,7 @@ PATIENCE = 10.0  # seconds
 @connection_options
 @json_option
 def status(url: str | None, key: str | None, as_json: bool) -> None:
-    """Show the server, its loaded models, their memory and their queues.
+    """Show the server, and its loaded models with memory and queue.
 
     \b
     craton status

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import click
@@ -18,7 +19,7 @@ from craton.cli.output import (
     printable,
 )
 
-COLUMNS = ("REQUEST", "WHEN", "MODEL", "STATUS", "TOKENS", "TIME")
+COLUMNS = ("REQUEST", "WHEN", "MODEL", "RESULT", "TIME")
 
 
 @click.command()
@@ -29,7 +30,9 @@ COLUMNS = ("REQUEST", "WHEN", "MODEL", "STATUS", "TOKENS", "TIME")
 @connection_options
 @json_option
 def trace(request_id: str | None, limit: int, url: str | None, key: str | None, as_json: bool) -> None:
-    """Show one request: who asked, which model and revision ran, the exact messages, the answer, tokens and times.
+    """Show what was asked, what really ran, and what it answered.
+
+    Who asked and when, the model and revision, the exact messages, tokens, times and cost.
 
     \b
     craton trace                  the recent requests
@@ -60,17 +63,22 @@ def _print_recent(rows: list[dict[str, Any]]) -> None:
     table = [
         (
             row["id"],
-            human_time(row["started"])[5:16],
+            _when(row["started"]),
             row["resolved"] or row["model"],
-            row["error"] or row["status"],
-            f"{row['input_tokens']}+{row['output_tokens']}",
+            f"{row['input_tokens']}+{row['output_tokens']}" if row["status"] == "ok" else row["error"] or row["status"],
             human_span(row["seconds"]),
         )
         for row in rows
     ]
-    print_table(COLUMNS, table, 'Nothing was asked yet. Try: craton chat "Hello"', right=("TOKENS", "TIME"))
+    print_table(COLUMNS, table, 'Nothing was asked yet. Try: craton chat "Hello"', right=("TIME",))
     if rows:
-        hint("\nOne of them: craton trace REQUEST")
+        hint("\nRESULT: tokens in + out. One of them in full: craton trace REQUEST")
+
+
+def _when(started: float) -> str:
+    """The time of day, or the day when it was another: short, so that a line fits."""
+    now, then = human_time(time.time()), human_time(started)
+    return then[11:16] if then[:10] == now[:10] else then[5:10]
 
 
 def _print_one(found: dict[str, Any]) -> None:

@@ -18,7 +18,9 @@ COLUMNS = ("MODEL", "REQUESTS", "ERRORS", "TOKENS IN", "TOKENS OUT", "TIME", "CO
 @connection_options
 @json_option
 def usage(since: float | None, url: str | None, key: str | None, as_json: bool) -> None:
-    """Show what each model used: requests, tokens, time and cost, in the key's tenant.
+    """Show requests, tokens, time and cost of each model.
+
+    Of the key's own tenant.
 
     \b
     craton usage --since 7d

@@ -92,12 +92,11 @@ def _manual(tools: tuple[Tool, ...], request: ChatRequest) -> str:
         )
         for tool in tools
     )
-    amount = "one or more functions" if request.tool_choice.parallel else "one function"
     when = (
         "When a function helps to answer, call it." if request.tool_choice.mode == "auto" else "Answer by a call only."
     )
     return (
-        f"You can call {amount}. {when}\n"
+        f"You can call one function. {when}\n"
         "The functions, one JSON object a line, with the JSON schema of their parameters:\n"
         f"<tools>\n{listing}\n</tools>\n"
         "A call is a JSON object with the function's name and arguments, inside tags:\n"

@@ -36,7 +36,8 @@ def ask(text: str, max_tokens: int = 100, **options: Any) -> Any:
 
 
 def messages() -> None:
-    answer = ask(HELLO, system="be short", temperature=0.5, metadata={"user_id": "somebody"})
+    # As a body member: the newest generation has no such argument, and the wire still has it.
+    answer = ask(HELLO, system="be short", metadata={"user_id": "somebody"}, extra_body={"temperature": 0.5})
     equal([(block.type, block.text) for block in answer.content], [("text", HELLO)])
     equal((answer.role, answer.stop_reason), ("assistant", "end_turn"))
     equal(answer.usage.output_tokens, 3)
@@ -66,9 +67,9 @@ def messages_streamed_by_the_helper() -> None:
 
 def messages_of_the_async_client() -> None:
     async def talk() -> str:
-        async with anthropic.AsyncAnthropic(base_url=URL, api_key=TOKEN, max_retries=0) as other:
-            async with other.messages.stream(model="echo", max_tokens=100, messages=say(HELLO)) as stream:
-                return await stream.get_final_text()
+        other = anthropic.AsyncAnthropic(base_url=URL, api_key=TOKEN, max_retries=0)
+        async with other, other.messages.stream(model="echo", max_tokens=100, messages=say(HELLO)) as stream:
+            return await stream.get_final_text()
 
     equal(asyncio.run(talk()), HELLO)
 
@@ -96,9 +97,7 @@ def tool_use_there_and_back() -> None:
 
 
 def tool_use_streamed() -> None:
-    with client.messages.stream(
-        model="echo", max_tokens=100, messages=say(THINKS_AND_CALLS), tools=TOOLS
-    ) as stream:
+    with client.messages.stream(model="echo", max_tokens=100, messages=say(THINKS_AND_CALLS), tools=TOOLS) as stream:
         final = stream.get_final_message()
     equal(final.stop_reason, "tool_use")
     (block,) = [block for block in final.content if block.type == "tool_use"]

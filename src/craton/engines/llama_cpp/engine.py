@@ -149,7 +149,8 @@ class LlamaCppEngine:
             raise Unsupported("several choices together with required tools, or with tools on this model")
         tools = callable_tools(request)
         free = request.tool_choice.mode in ("auto", "none")
-        parallel = request.tool_choice.parallel
+        # A model that knows no tools goes on calling the same one for as long as it may: it gets one call a turn.
+        parallel = request.tool_choice.parallel and self._native_tools
         held = ""
         if tools:
             held = await self._compiled(grammar.calls(tools, parallel=parallel, opened=free), "tools")

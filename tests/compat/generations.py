@@ -1,0 +1,48 @@
+"""Which clients `make compat` runs, and what is known not to work."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Generation:
+    """One client, as it was installed at some time.
+
+    scenario: the script in scenarios/. requirements: exact versions. until: dependencies are no newer than this date
+    (uv only; with pip they are of today).
+    """
+
+    scenario: str
+    requirements: tuple[str, ...]
+    until: str = ""
+
+    @property
+    def name(self) -> str:
+        return self.requirements[0].replace("==", " ")
+
+
+NO_OLD_PROXIES = "httpx==0.27.2"  # 0.28 took away an argument that these clients pass
+
+GENERATIONS = (
+    Generation("boto3_client", ("boto3==1.34.162",), "2024-09-01"),
+    Generation("boto3_client", ("boto3==1.35.68",), "2024-11-23"),
+    Generation("boto3_client", ("boto3==1.38.46",), "2025-07-01"),
+    Generation("boto3_client", ("boto3==1.41.2",), "2025-11-23"),
+    Generation("boto3_client", ("boto3==1.43.127",)),
+    Generation("boto3_client", ("boto3==1.44.5",)),
+    Generation("openai_client", ("openai==1.40.8", NO_OLD_PROXIES), "2024-09-01"),
+    Generation("openai_client", ("openai==1.55.0", NO_OLD_PROXIES), "2024-11-23"),
+    Generation("openai_client", ("openai==1.109.1",), "2025-11-23"),
+    Generation("openai_client", ("openai==2.8.1",), "2025-11-23"),
+    Generation("openai_client", ("openai==2.54.0",)),
+    Generation("openai_client", ("openai==3.54.0",)),
+    Generation("anthropic_client", ("anthropic==0.39.0", NO_OLD_PROXIES), "2024-11-23"),
+    Generation("anthropic_client", ("anthropic==0.74.1",), "2025-11-23"),
+    Generation("anthropic_client", ("anthropic==1.17.0",)),
+    Generation("anthropic_client", ("anthropic==2.12.0",)),
+    Generation("langchain_client", ("langchain-aws==1.9.1", "langchain-openai==1.7.4", "langchain-anthropic")),
+)
+
+KNOWN_LIMITS: dict[tuple[str, str], str] = {}
+"""(generation's name, check) -> why it fails. One that passes after all is an error too: take it out."""
