@@ -1,6 +1,6 @@
 """Embeddings: Craton's engine against sentence-transformers and transformers, on the same texts in one run.
 
-    python -m bench.embeddings --model FOLDER [--texts corpus.jsonl] [--peer-python OTHER/bin/python]
+    python -m bench embeddings [--model FOLDER] [--texts corpus.jsonl] [--peer-python OTHER/bin/python]
 
 Each side loads once, in a process of its own, and then the sides take turns round by round while the others wait, so
 that a busy machine slows all alike; the ratios are medians over rounds. The peers' Python needs torch and
@@ -28,28 +28,37 @@ import numpy as np
 Embed = Callable[[list[str]], "np.ndarray[Any, Any]"]
 SIDES = ("craton", "sentence-transformers", "transformers-bf16")
 CONTROL = "sentence-transformers"
+STARTERS = Path("build/starters")
 
 
-def main() -> None:
-    arguments = _arguments()
+def main(given: list[str] | None = None) -> None:
+    arguments = _arguments(given)
     if arguments.side:
         _serve(arguments.side, arguments.model, arguments.threads)
         return
+    from tests.fetch_starters import main as fetch_starters  # the peers' Python has neither Craton nor its tests
+
+    fetch_starters(STARTERS)
     texts = _texts(arguments.texts, arguments.count)
     with tempfile.TemporaryDirectory() as folder:
         print(json.dumps(_compare(arguments, texts, Path(folder)), indent=2))
 
 
-def _arguments() -> argparse.Namespace:
+def _arguments(given: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    parser.add_argument("--model", type=Path, required=True, help="folder of the model (config.json, safetensors ...)")
+    parser.add_argument(
+        "--model",
+        type=Path,
+        default=STARTERS / "all-MiniLM-L6-v2",
+        help="folder of the model (config.json, safetensors ...); default: the starter",
+    )
     parser.add_argument("--texts", type=Path, help="JSON lines with title and text; default: packages' descriptions")
     parser.add_argument("--peer-python", default=sys.executable)
     parser.add_argument("--count", type=int, default=400)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--side", choices=SIDES, help=argparse.SUPPRESS)
-    return parser.parse_args()
+    return parser.parse_args(given)
 
 
 def _texts(corpus: Path | None, count: int) -> list[str]:
@@ -101,7 +110,7 @@ def _cosine(one: np.ndarray[Any, Any], other: np.ndarray[Any, Any]) -> dict[str,
 
 @contextmanager
 def _child(side: str, python: str, arguments: argparse.Namespace) -> Iterator[subprocess.Popen[str]]:
-    # -P: this folder is not on the path, where its http.py would hide the standard library's.
+    # -P: this folder is not on the path, where a module of ours could hide one of theirs.
     command = [
         python,
         "-P",

@@ -1,10 +1,16 @@
-"""What the documents say is true: generated pages are up to date."""
+"""What the documents say is true: pages are up to date, what they name exists, their examples run."""
 
 from __future__ import annotations
 
+import importlib
+import re
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
+
+from tests.servers import RunningServer
 
 ROOT = Path(__file__).parent.parent
 
@@ -14,3 +20,51 @@ def test_operations_page_is_what_the_route_table_says() -> None:
         [sys.executable, ROOT / "tools" / "operations.py", "--check"], capture_output=True, text=True, check=False
     )
     assert done.returncode == 0, done.stderr
+
+
+PROSE = ("README.md", "docs/tour.md", "docs/decisions.md", "bench/README.md")
+TOP = {"cli", "lessons", "app", "wire", "serve", "hub", "engines", "access", "formats", "store", "core"}
+
+
+@pytest.mark.parametrize("page", PROSE)
+def test_files_that_are_named_exist(page: str) -> None:
+    text = (ROOT / page).read_text()
+    named = re.findall(r"`((?:src|tests|bench|docs|tools|examples)/[\w./-]+)`", text)
+    linked = [link for link in re.findall(r"\]\(([^)#]+)\)", text) if "://" not in link]
+    missing = [name for name in named if not (ROOT / name).exists()]
+    missing += [link for link in linked if not ((ROOT / page).parent / link).exists()]
+    assert missing == []
+
+
+@pytest.mark.parametrize("page", PROSE)
+def test_names_in_the_code_that_are_named_exist(page: str) -> None:
+    """`serve.inference.Inference.chat` must lead to something."""
+    text = (ROOT / page).read_text()
+    named = {name for name in re.findall(r"`([a-z_]+(?:\.\w+)+)`", text) if name.split(".")[0] in TOP}
+    assert [name for name in sorted(named) if not exists(name)] == []
+
+
+def exists(dotted: str) -> bool:
+    parts = ["craton", *dotted.split(".")]
+    for length in range(len(parts), 1, -1):
+        try:
+            found = importlib.import_module(".".join(parts[:length]))
+        except ModuleNotFoundError:
+            continue
+        for attribute in parts[length:]:
+            if not hasattr(found, attribute):
+                return False
+            found = getattr(found, attribute)
+        return True
+    return False
+
+
+EXAMPLES = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+
+
+@pytest.mark.parametrize("number", range(len(EXAMPLES)))
+def test_the_readmes_examples_run(model_server: RunningServer, number: int, tmp_path: Path) -> None:
+    script = tmp_path / "example.py"
+    script.write_text(EXAMPLES[number])
+    answer = model_server.craton("exec", "--", sys.executable, str(script)).stdout
+    assert "learning" in answer.lower(), answer

@@ -18,7 +18,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"wire"}),
     frozenset({"serve"}),
     frozenset({"hub", "engines", "access"}),
-    frozenset({"store"}),
+    frozenset({"store", "formats"}),
     frozenset({"core"}),
 )
 CORE_MAY_USE = {"msgspec"}

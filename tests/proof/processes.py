@@ -88,4 +88,4 @@ def _fields(path: Path) -> dict[str, str]:
 
 
 def _kib(text: str) -> int:
-    return int(text.split()[0]) * 1024
+    return int(text.split(maxsplit=1)[0]) * 1024

@@ -117,7 +117,8 @@ class EchoServing:
         return [_info(name) for name in ("acme/bert", "echo", "smollm2-135m-instruct")]
 
     async def model(self, caller: Caller, name: str) -> ModelInfo:
-        self._check(name)
+        if name not in ERRORS:  # those are there, and fail when they are run
+            self._check(name)
         return _info(name)
 
     def _check(self, name: str) -> None:

@@ -16,7 +16,7 @@ HELP = """\
 /model [NAME]   talk to another model; without NAME: what there is
 /system [TEXT]  tell the model this first; without TEXT: nothing
 /help           this list
-A line that ends with \\ goes on in the next one. Ctrl-C stops an answer, Ctrl-D leaves."""
+Ctrl-C stops an answer, Ctrl-D leaves. A line that ends with \\ goes on below."""
 
 
 class Conversation:

@@ -13,7 +13,7 @@ from craton.core.errors import NotFound, Unsupported
 if TYPE_CHECKING:
     from pathlib import Path
 
-    from craton.hub.formats.tensors import TensorInfo
+    from craton.formats.tensors import TensorInfo
 
 COLUMNS = ("TENSOR", "SHAPE", "FORMAT", "PARAMETERS", "SIZE")
 
@@ -57,9 +57,9 @@ def _as_json(tensor: TensorInfo) -> dict[str, Any]:
 
 def _read(file: Path, path: str) -> tuple[TensorInfo, ...]:
     if path.endswith(".gguf"):
-        from craton.hub.formats.gguf import read_gguf_file
+        from craton.formats.gguf import read_gguf_file
 
         return read_gguf_file(file, path).tensors
-    from craton.hub.formats.safetensors import read_safetensors_file
+    from craton.formats.safetensors import read_safetensors_file
 
     return read_safetensors_file(file, path).tensors

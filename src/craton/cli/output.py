@@ -6,16 +6,18 @@ rich is imported only where a table is drawn: it takes longer than the rest of a
 
 from __future__ import annotations
 
+import shutil
 import sys
 import unicodedata
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, TextIO, TypeVar
 
 import click
 import msgspec
 
+from craton.cli.wrapping import Wrapping
 from craton.core.errors import CratonError
 
 if TYPE_CHECKING:
@@ -49,7 +51,7 @@ def say(sentence: str, **style: Any) -> None:
 def hint(sentence: str) -> None:
     """A next step for a person: dim, and only when stderr is a terminal."""
     if sys.stderr.isatty():
-        say(sentence, dim=True)
+        say(wrapped(sentence, sys.stderr), dim=True)
 
 
 def json_option(command: F) -> F:
@@ -63,9 +65,17 @@ def print_json(value: Any) -> None:
 
 
 def print_table(
-    columns: Sequence[str], rows: Sequence[Sequence[Any]], empty: str, *, right: Collection[str] = ()
+    columns: Sequence[str],
+    rows: Sequence[Sequence[Any]],
+    empty: str,
+    *,
+    right: Collection[str] = (),
+    whole: Collection[str] = (),
 ) -> None:
-    """A table, or the sentence `empty` (a next step) on stderr when there are no rows. right: columns of numbers."""
+    """A table, or the sentence `empty` (a next step) on stderr when there are no rows.
+
+    right: columns of numbers; whole: columns that are never folded.
+    """
     from rich.table import Table
 
     if not rows:
@@ -73,7 +83,9 @@ def print_table(
         return
     table = Table(box=None, header_style="bold", pad_edge=False, padding=(0, 2, 0, 0))
     for column in columns:
-        table.add_column(column, justify="right" if column in right else "left", overflow="fold")
+        table.add_column(
+            column, justify="right" if column in right else "left", no_wrap=column in whole, overflow="fold"
+        )
     for row in rows:
         table.add_row(*(_cell(cell) for cell in row))
     _draw(table)
@@ -109,6 +121,14 @@ def _cell(value: Any) -> RenderableType:
 def printable(text: str) -> str:
     """Without control characters, which a terminal would obey."""
     return "".join(letter for letter in text if letter in _KEPT or unicodedata.category(letter) != "Cc")
+
+
+def wrapped(text: str, stream: TextIO) -> str:
+    """With lines broken between words when the stream is a terminal."""
+    if not stream.isatty():
+        return text
+    wrapping = Wrapping(shutil.get_terminal_size().columns)
+    return wrapping.feed(text) + wrapping.end()
 
 
 def human_bytes(size: float) -> str:
@@ -155,4 +175,5 @@ def report_errors() -> Iterator[None]:
 
 def _report(sentence: str) -> None:
     click.secho("Error: ", fg="red", bold=True, nl=False, err=True)
-    click.echo(printable(sentence), err=True)
+    begin = "Error: "
+    click.echo(wrapped(begin + printable(sentence), sys.stderr).removeprefix(begin), err=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 from typing import Any
 
@@ -17,9 +18,10 @@ from craton.cli.output import (
     print_json,
     print_table,
     printable,
+    wrapped,
 )
 
-COLUMNS = ("REQUEST", "WHEN", "MODEL", "RESULT", "TIME")
+COLUMNS = ("REQUEST", "WHEN", "RESULT", "TIME", "MODEL")
 
 
 @click.command()
@@ -64,15 +66,21 @@ def _print_recent(rows: list[dict[str, Any]]) -> None:
         (
             row["id"],
             _when(row["started"]),
-            row["resolved"] or row["model"],
-            f"{row['input_tokens']}+{row['output_tokens']}" if row["status"] == "ok" else row["error"] or row["status"],
+            _result(row),
             human_span(row["seconds"]),
+            row["resolved"] or row["model"],
         )
         for row in rows
     ]
-    print_table(COLUMNS, table, 'Nothing was asked yet. Try: craton chat "Hello"', right=("TIME",))
+    print_table(COLUMNS, table, 'Nothing was asked yet. Try: craton chat "Hello"', right=("TIME",), whole=COLUMNS[:-1])
     if rows:
         hint("\nRESULT: tokens in + out. One of them in full: craton trace REQUEST")
+
+
+def _result(row: dict[str, Any]) -> str:
+    if row["status"] == "ok":
+        return f"{row['input_tokens']}+{row['output_tokens']}"
+    return str(row["error"] or {"cancelled": "stopped"}.get(row["status"], row["status"]))
 
 
 def _when(started: float) -> str:
@@ -156,4 +164,4 @@ def _part(part: dict[str, Any]) -> str:
 def _print_block(title: str, text: str) -> None:
     click.echo()
     click.secho(title, bold=True)
-    click.echo(printable(text))
+    click.echo(wrapped(printable(text), sys.stdout))

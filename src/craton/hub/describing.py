@@ -16,9 +16,9 @@ from msgspec.structs import replace
 from craton.core.errors import Damaged
 from craton.core.model import ModelInfo
 from craton.core.repo import TreeEntry
+from craton.formats.gguf import GgufHeader, SkippedArray, read_gguf_file
+from craton.formats.safetensors import SafetensorsHeader, read_safetensors_file
 from craton.hub.cards import card_text, read_card
-from craton.hub.formats.gguf import GgufHeader, SkippedArray, read_gguf_file
-from craton.hub.formats.safetensors import SafetensorsHeader, read_safetensors_file
 
 MAX_JSON = 32 * 1024 * 1024  # bytes of a configuration file
 MAX_CARD = 4 * 1024 * 1024

@@ -59,10 +59,14 @@ def messages_streamed_by_the_helper() -> None:
     with client.messages.stream(model="echo", max_tokens=100, messages=say(HELLO)) as stream:
         equal("".join(stream.text_stream), HELLO)
         final = stream.get_final_message()
-    whole = ask(HELLO)
     equal((final.content[0].text, final.stop_reason), (HELLO, "end_turn"))
-    equal(final.usage.output_tokens, whole.usage.output_tokens)
-    equal(final.usage.input_tokens, whole.usage.input_tokens)
+    equal(final.usage.output_tokens, ask(HELLO).usage.output_tokens)
+
+
+def a_stream_tells_the_input_tokens() -> None:
+    with client.messages.stream(model="echo", max_tokens=100, messages=say(HELLO)) as stream:
+        final = stream.get_final_message()
+    equal(final.usage.input_tokens, ask(HELLO).usage.input_tokens)
 
 
 def messages_of_the_async_client() -> None:
@@ -165,6 +169,7 @@ run(
         messages_stop_at_max_tokens,
         messages_streamed_raw,
         messages_streamed_by_the_helper,
+        a_stream_tells_the_input_tokens,
         messages_of_the_async_client,
         an_image_in_base64,
         tool_use_there_and_back,

@@ -16,7 +16,14 @@ os.environ |= {"AWS_ACCESS_KEY_ID": ACCESS_KEY_ID, "AWS_SECRET_ACCESS_KEY": SECR
 
 
 def bedrock_model() -> Any:
-    return ChatBedrockConverse(model="echo", provider="craton", region_name="us-east-1", endpoint_url=URL)
+    """LangChain knows by a list of its own which models can be told to call a tool; others are declared."""
+    return ChatBedrockConverse(
+        model="echo",
+        provider="craton",
+        region_name="us-east-1",
+        endpoint_url=URL,
+        supports_tool_choice_values=("auto", "any", "tool"),
+    )
 
 
 def openai_model() -> Any:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import random
+import struct
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from msgspec.structs import replace
 
 from craton.core.chat import ChatRequest, Message, Sampling, TextPart, Tool, ToolChoice, ToolResultPart, ToolUsePart
 from craton.core.errors import Damaged, Unsupported
@@ -14,6 +16,7 @@ from craton.engines.llama_cpp import LlamaCppEngine
 from craton.engines.llama_cpp.counter import TokenCounter
 from craton.engines.llama_cpp.tokenizer import GgufTokenizer
 from craton.engines.protocol import EngineSpec
+from craton.formats.gguf import read_gguf
 
 pytestmark = pytest.mark.anyio
 
@@ -34,6 +37,53 @@ async def test_texts_are_cut_into_the_same_tokens(engine: LlamaCppEngine, tokeni
     for _ in range(150):
         text = "".join(dice.choices(PIECES, k=dice.randrange(1, 40)))
         assert tokenizer.tokens(text) == await engine.tokens(text)
+
+
+@pytest.mark.parametrize("pre", ["gpt-2", "llama3", "llama-v3", "llama-bpe", "qwen2"])
+async def test_every_pre_tokenizer_that_is_known_cuts_as_llama_cpp_does(
+    pre: str, starter_files: Path, spec_of: Callable[..., EngineSpec], tmp_path: Path
+) -> None:
+    """Over the starter's vocabulary, its file saying that it was split in another way."""
+    path = tmp_path / "model.gguf"
+    path.write_bytes(with_pre_tokenizer((starter_files / "SmolLM2-135M-Instruct.Q4_1.gguf").read_bytes(), pre))
+    loaded = LlamaCppEngine.load(replace(spec_of(context=64, parallel=1), files={"model.gguf": str(path)}))
+    try:
+        tokenizer = GgufTokenizer.read(str(path))
+        dice = random.Random(pre)
+        for _ in range(60):
+            text = "".join(dice.choices(PIECES, k=dice.randrange(1, 40)))
+            assert tokenizer.tokens(text) == await loaded.tokens(text)
+    finally:
+        await loaded.close()
+        path.unlink()
+
+
+def with_pre_tokenizer(content: bytes, name: str) -> bytes:
+    """The file with another `tokenizer.ggml.pre`; `general.name` gives or takes the bytes, so that nothing moves."""
+    header = read_gguf(content, "starter").metadata
+    old, title = str(header["tokenizer.ggml.pre"]), str(header["general.name"])
+    room = len(title) + len(old) - len(name)
+
+    def entry(key: str, value: str) -> bytes:
+        raw = value.encode()
+        return key.encode() + struct.pack("<IQ", 8, len(raw)) + raw
+
+    for key, before, after in (
+        ("tokenizer.ggml.pre", old, name),
+        ("general.name", title, title[:room].ljust(room, "_")),
+    ):
+        assert content.count(entry(key, before)) == 1
+        content = content.replace(entry(key, before), entry(key, after))
+    return content
+
+
+def test_a_pre_tokenizer_that_no_test_has_held_against_llama_cpp_is_refused(
+    starter_files: Path, tmp_path: Path
+) -> None:
+    path = tmp_path / "model.gguf"
+    path.write_bytes(with_pre_tokenizer((starter_files / "SmolLM2-135M-Instruct.Q4_1.gguf").read_bytes(), "mpt"))
+    with pytest.raises(Unsupported, match="'mpt'"):
+        GgufTokenizer.read(str(path))
 
 
 async def test_conversations_are_counted_alike(

@@ -173,6 +173,7 @@ class EchoServing:
     async def chat(self, call: Call, request: ChatRequest) -> AsyncIterator[Event]:
         self.calls.append(call)
         self.requests.append(request)
+        await self.model(call.caller, request.model)
         try:
             async for event in self.engine.chat(request):
                 yield event

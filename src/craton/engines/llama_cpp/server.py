@@ -38,7 +38,7 @@ class LlamaServer:
         socket = self._folder / "s.sock"
         try:
             with _signals_kept():
-                self._native = xllamacpp.Server(_parameters(options, template, socket, key))
+                self._native = xllamacpp.Server(parameters(options, template, socket, key))
         except Exception as error:
             shutil.rmtree(self._folder, ignore_errors=True)
             raise ModelUnavailable(model, "llama.cpp could not load its file.") from error
@@ -119,7 +119,8 @@ class RefusedError(Exception):
         self.error = error
 
 
-def _parameters(options: Options, template: str | None, socket: Path, key: str) -> xllamacpp.CommonParams:
+def parameters(options: Options, template: str | None, socket: Path, key: str) -> xllamacpp.CommonParams:
+    """llama.cpp's settings (bench/serving.py runs the raw library with the same ones)."""
     parameters = xllamacpp.CommonParams()
     parameters.model.path = options.path
     parameters.hostnames = [str(socket)]

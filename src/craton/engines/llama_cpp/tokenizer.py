@@ -1,22 +1,26 @@
 """A tokenizer made from a GGUF file's metadata alone, so that tokens can be counted without loading the model.
 
 Byte-pair vocabularies ("gpt2") with a pre-tokenizer that is known here are built exactly as llama.cpp splits and merges
-(src/llama-vocab.cpp); every other vocabulary is refused, and the loaded model counts instead.
+(src/llama-vocab.cpp); every other vocabulary is refused, and the loaded model counts instead. A pre-tokenizer is known
+once a test has held it against llama.cpp.
 """
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
-import gguf
 from tokenizers import AddedToken, Regex, Tokenizer
 from tokenizers.models import BPE
 from tokenizers.pre_tokenizers import ByteLevel, Digits, PreTokenizer, Sequence, Split
 
 from craton.core.errors import Damaged, Unsupported
+from craton.formats.gguf import GgufHeader, read_gguf_file
 
 _CONTROL, _USER_DEFINED = 3, 4
 """Kinds of token in GGUF's `tokenizer.ggml.token_type` that match as a whole, before anything is split."""
+
+_ARRAYS = frozenset({f"tokenizer.ggml.{name}" for name in ("tokens", "token_type", "merges")})
 
 _GPT2 = r"'s|'t|'re|'ve|'m|'ll|'d| ?\p{L}+| ?\p{N}+| ?[^\s\p{L}\p{N}]+|\s+(?!\S)"
 _LLAMA3 = (
@@ -24,8 +28,7 @@ _LLAMA3 = (
     r"| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
 )
 
-
-_LLAMA3_NAMES = {"llama3", "llama-v3", "llama-bpe"}
+_LLAMA3_NAMES = frozenset({"llama3", "llama-v3", "llama-bpe"})  # one and the same to llama.cpp
 
 
 def _split(pattern: str) -> list[PreTokenizer]:
@@ -34,13 +37,13 @@ def _split(pattern: str) -> list[PreTokenizer]:
 
 def _splitting(name: str) -> list[PreTokenizer]:
     """How llama.cpp cuts a text before merging, by the name in `tokenizer.ggml.pre`. Raises Unsupported."""
-    if name in {"smollm", "starcoder", "refact", "command-r"}:
+    if name == "smollm":
         return [Digits(individual_digits=True), *_split(_GPT2)]
-    if name in {"gpt-2", "phi-2", "mpt", "olmo"}:
+    if name == "gpt-2":
         return _split(_GPT2)
     if name in _LLAMA3_NAMES:
         return _split(_LLAMA3.replace("{DIGITS}", "{1,3}"))
-    if name in {"qwen2", "deepseek-r1-qwen"}:
+    if name == "qwen2":
         return _split(_LLAMA3.replace("{DIGITS}", ""))
     raise Unsupported(f"counting tokens without the model for the pre-tokenizer {name!r}")
 
@@ -55,27 +58,27 @@ class GgufTokenizer:
     @classmethod
     def read(cls, path: str) -> GgufTokenizer:
         """Raises Unsupported for vocabularies that are not built exactly, Damaged for a file that cannot be read."""
+        file, name = Path(path), "the GGUF file"
+        model, pre = _kind(read_gguf_file(file, name))  # before the vocabulary: it may be one that is not UTF-8
+        if model != "gpt2":
+            raise Unsupported(f"counting tokens without the model for {model!r} vocabularies")
+        splitting = _splitting(pre)
         try:
-            reader = gguf.GGUFReader(path)
-            return cls._build({name: field for name, field in reader.fields.items() if name.startswith("tokenizer.")})
-        except (ValueError, KeyError, IndexError, OSError) as error:
+            return cls._build(read_gguf_file(file, name, _ARRAYS).metadata, pre, splitting)
+        except (ValueError, KeyError, IndexError, TypeError) as error:
             raise Damaged("the tokenizer of the GGUF file", type(error).__name__) from error
 
     @classmethod
-    def _build(cls, fields: dict[str, Any]) -> GgufTokenizer:
+    def _build(cls, metadata: dict[str, Any], pre: str, splitting: list[PreTokenizer]) -> GgufTokenizer:
         def value(name: str, otherwise: Any = None) -> Any:
-            field = fields.get(f"tokenizer.ggml.{name}")
-            return otherwise if field is None else field.contents()
+            return metadata.get(f"tokenizer.ggml.{name}", otherwise)
 
-        if value("model") != "gpt2":
-            raise Unsupported(f"counting tokens without the model for {value('model')!r} vocabularies")
-        words: list[str] = value("tokens")
-        kinds: list[int] = value("token_type", [1] * len(words))
-        merges = [tuple(pair.split(" ", 1)) for pair in value("merges", [])]
-        pre = value("pre", "default")
+        words: tuple[str, ...] = value("tokens")
+        kinds: tuple[int, ...] = value("token_type", (1,) * len(words))
+        merges = [tuple(pair.split(" ", 1)) for pair in value("merges", ())]
         vocabulary = {word: number for number, word in enumerate(words)}
         tokenizer = Tokenizer(BPE(vocabulary, merges, ignore_merges=pre in _LLAMA3_NAMES))
-        tokenizer.pre_tokenizer = Sequence([*_splitting(pre), ByteLevel(add_prefix_space=False, use_regex=False)])
+        tokenizer.pre_tokenizer = Sequence([*splitting, ByteLevel(add_prefix_space=False, use_regex=False)])
         tokenizer.add_special_tokens(
             [AddedToken(word, normalized=False) for word, kind in zip(words, kinds, strict=True) if kind == _CONTROL]
         )
@@ -100,3 +103,10 @@ class GgufTokenizer:
         if self._first is not None and ids[:1] != [self._first]:
             return [self._first, *ids]
         return ids
+
+
+def _kind(header: GgufHeader) -> tuple[str, str]:
+    """The kind of vocabulary, and the name of its pre-tokenizer."""
+    found = (header.metadata.get(f"tokenizer.ggml.{name}") for name in ("model", "pre"))
+    model, pre = (value if isinstance(value, str) else "default" for value in found)
+    return model, pre

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 
 from craton.core.access import Action
 from craton.core.chat import fold_stream
@@ -16,6 +16,7 @@ from craton.wire.anthropic.read_message import read_count, read_message
 from craton.wire.anthropic.refused import METHODS, RESOURCES
 from craton.wire.anthropic.write_message import EventWriter, Head, write_answer
 from craton.wire.http import Handler, Reply, Request, Route, encode_json
+from craton.wire.ran import RAN, ran
 
 
 def _is_anthropic(request: Request) -> bool:
@@ -58,16 +59,19 @@ class AnthropicDialect:
         asked = read_message(request.body)
         call = Call(request.authenticated, request.request_id, self.name, "CreateMessage")
         head = Head(f"msg_{request.request_id}", asked.request.model, request.request_id)
+        named = {RAN: await ran(self._serving, call.caller, asked.request.model)}
         events = self._serving.chat(call, asked.request)
         if asked.stream:
-            headers = {**sse.HEADERS, "request-id": request.request_id}
+            headers = {**sse.HEADERS, "request-id": request.request_id, **named}
             return Reply(200, sse.relay(events, EventWriter(head)), headers)
-        return _json(write_answer(await fold_stream(events), head), request)
+        return _json(write_answer(await fold_stream(events), head), request, named)
 
     async def _count(self, request: Request) -> Reply:
         call = Call(request.authenticated, request.request_id, self.name, "CountMessageTokens")
-        tokens = await self._serving.count_tokens(call, read_count(request.body))
-        return _json(encode_json({"input_tokens": tokens}), request)
+        asked = read_count(request.body)
+        named = {RAN: await ran(self._serving, call.caller, asked.model)}
+        tokens = await self._serving.count_tokens(call, asked)
+        return _json(encode_json({"input_tokens": tokens}), request, named)
 
     async def _list_models(self, request: Request) -> Reply:
         infos = await self._serving.models(request.authenticated)
@@ -78,8 +82,9 @@ class AnthropicDialect:
         return _json(encode_json(write_model(await self._serving.model(request.authenticated, name))), request)
 
 
-def _json(body: bytes, request: Request) -> Reply:
-    return Reply(200, body, {"content-type": "application/json", "request-id": request.request_id})
+def _json(body: bytes, request: Request, more: Mapping[str, str] | None = None) -> Reply:
+    headers = {"content-type": "application/json", "request-id": request.request_id}
+    return Reply(200, body, {**headers, **(more or {})})
 
 
 def _refuse(operation: str, hint: str) -> Callable[[Request], Awaitable[Reply]]:

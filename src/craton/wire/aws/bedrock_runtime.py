@@ -14,9 +14,7 @@ from craton.wire.aws.converse import read_converse
 from craton.wire.aws.errors import stream_exception
 from craton.wire.aws.service import Operation
 from craton.wire.http import Reply, Request
-
-RAN = "x-craton-model"
-"""The reply's header that names the model that really ran."""
+from craton.wire.ran import RAN, ran
 
 log = logging.getLogger("craton.wire.aws")
 
@@ -35,37 +33,36 @@ class BedrockRuntime:
 
     async def converse(self, operation: Operation, request: Request, value: Json) -> Reply:
         started = self._monotonic()
-        chat, ran = await self._read(request, value)
+        chat, model = await self._read(request, value)
         async with closing(self._serving.chat(_call(operation, request), chat)) as events:
             try:
                 answer = await fold_stream(events)
             except CratonError:
                 raise
             except ValueError as error:
-                raise ModelFailed(ran, "it wrote tool arguments that are not JSON, or broke off") from error
-        output = write_converse(answer, _options(value, chat, ran), self._since(started))
-        return _name_model(operation.write(output), ran)
+                raise ModelFailed(model, "it wrote tool arguments that are not JSON, or broke off") from error
+        output = write_converse(answer, _options(value, chat, model), self._since(started))
+        return _name_model(operation.write(output), model)
 
     async def converse_stream(self, operation: Operation, request: Request, value: Json) -> Reply:
         started = self._monotonic()
-        chat, ran = await self._read(request, value)
+        chat, model = await self._read(request, value)
         events = self._serving.chat(_call(operation, request), chat)
-        writer = StreamWriter(_options(value, chat, ran))
+        writer = StreamWriter(_options(value, chat, model))
         frames = self._frames(operation, request, events, writer, started)
-        return _name_model(operation.write_stream({}, frames), ran)
+        return _name_model(operation.write_stream({}, frames), model)
 
     async def count_tokens(self, operation: Operation, request: Request, value: Json) -> Reply:
         if "invokeModel" in value["input"]:
             raise Unsupported("CountTokens with input.invokeModel", "Use input.converse.")
-        chat, ran = await self._read(request, {**value["input"]["converse"], "modelId": value["modelId"]})
+        chat, model = await self._read(request, {**value["input"]["converse"], "modelId": value["modelId"]})
         tokens = await self._serving.count_tokens(_call(operation, request), chat)
-        return _name_model(operation.write({"inputTokens": tokens}), ran)
+        return _name_model(operation.write({"inputTokens": tokens}), model)
 
     async def _read(self, request: Request, value: Json) -> tuple[ChatRequest, str]:
-        """The request, and the id of the model that its name means. Raises NotFound."""
+        """The request, and the id of the model that its name means."""
         chat = read_converse(value)
-        info = await self._serving.model(request.authenticated, chat.model)
-        return chat, info.id
+        return chat, await ran(self._serving, request.authenticated, chat.model)
 
     async def _frames(
         self,
@@ -104,10 +101,10 @@ def _call(operation: Operation, request: Request) -> Call:
     return Call(request.authenticated, request.request_id, "aws", operation.name)
 
 
-def _options(value: Json, chat: ChatRequest, ran: str) -> AnswerOptions:
-    return AnswerOptions.of(value, ran="" if ran == chat.model else ran)
+def _options(value: Json, chat: ChatRequest, model: str) -> AnswerOptions:
+    return AnswerOptions.of(value, ran="" if model == chat.model else model)
 
 
-def _name_model(reply: Reply, ran: str) -> Reply:
-    reply.headers[RAN] = ran
+def _name_model(reply: Reply, model: str) -> Reply:
+    reply.headers[RAN] = model
     return reply

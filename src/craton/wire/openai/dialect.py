@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator, Mapping
 
 from craton.core.access import Action
 from craton.core.chat import fold_stream
@@ -17,6 +17,7 @@ from craton.wire.openai.models import write_model, write_models
 from craton.wire.openai.read_chat import read_chat
 from craton.wire.openai.refused import METHODS, OPERATIONS, RESOURCES
 from craton.wire.openai.write_chat import ChunkWriter, Head, write_answer
+from craton.wire.ran import RAN, ran
 
 
 def _not_anthropic(request: Request) -> bool:
@@ -65,17 +66,19 @@ class OpenAIDialect:
         asked = read_chat(request.body)
         call = Call(request.authenticated, request.request_id, self.name, "CreateChatCompletion")
         head = Head(f"chatcmpl-{request.request_id}", int(self._clock()), asked.request.model)
+        named = {RAN: await ran(self._serving, call.caller, asked.request.model)}
         events = self._serving.chat(call, asked.request)
         if asked.stream:
             writer = ChunkWriter(head, asked.request.sampling.n, asked.include_usage)
-            return Reply(200, sse.relay(events, writer), {**sse.HEADERS, "x-request-id": request.request_id})
-        return _json(write_answer(await fold_stream(events), head), request)
+            return Reply(200, sse.relay(events, writer), {**sse.HEADERS, "x-request-id": request.request_id, **named})
+        return _json(write_answer(await fold_stream(events), head), request, named)
 
     async def _embed(self, request: Request) -> Reply:
         asked = read_embeddings(request.body)
         call = Call(request.authenticated, request.request_id, self.name, "CreateEmbedding")
+        named = {RAN: await ran(self._serving, call.caller, asked.request.model)}
         answer = await self._serving.embed(call, asked.request)
-        return _json(write_embeddings(answer, asked.request.model, asked.base64), request)
+        return _json(write_embeddings(answer, asked.request.model, asked.base64), request, named)
 
     async def _list_models(self, request: Request) -> Reply:
         return _json(encode_json(write_models(await self._serving.models(request.authenticated))), request)
@@ -85,8 +88,9 @@ class OpenAIDialect:
         return _json(encode_json(write_model(await self._serving.model(request.authenticated, name))), request)
 
 
-def _json(body: bytes, request: Request) -> Reply:
-    return Reply(200, body, {"content-type": "application/json", "x-request-id": request.request_id})
+def _json(body: bytes, request: Request, more: Mapping[str, str] | None = None) -> Reply:
+    headers = {"content-type": "application/json", "x-request-id": request.request_id}
+    return Reply(200, body, {**headers, **(more or {})})
 
 
 def _refuse(operation: str, hint: str) -> Callable[[Request], Awaitable[Reply]]:

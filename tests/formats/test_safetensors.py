@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from craton.core.errors import Damaged
-from craton.hub.formats.safetensors import read_safetensors, read_safetensors_file
+from craton.formats.safetensors import read_safetensors, read_safetensors_file
 
 Make = Callable[[dict[str, tuple[int, ...]]], bytes]
 

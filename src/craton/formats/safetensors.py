@@ -13,7 +13,7 @@ from typing import Any, NoReturn
 from msgspec import Struct
 
 from craton.core.errors import Damaged
-from craton.hub.formats.tensors import TensorInfo
+from craton.formats.tensors import TensorInfo
 
 MAX_HEADER = 32 * 1024 * 1024  # bytes; the largest models need a few MB
 MAX_VALUES = 2_000_000  # JSON values in the header: bounds what parsing it can allocate

@@ -13,9 +13,9 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from craton.core.errors import Damaged
-from craton.hub.formats.gguf import SkippedArray, read_gguf, read_gguf_file
+from craton.formats.gguf import SkippedArray, read_gguf, read_gguf_file
 
-Maker = Any  # tests/hub/conftest.py
+Maker = Any  # tests/formats/makers.py
 
 
 def test_an_honest_header_is_read(gguf_maker: Maker) -> None:

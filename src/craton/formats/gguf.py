@@ -1,7 +1,8 @@
 """Reads a GGUF header, trusting nothing in it.
 
 Every count, length and offset is compared with the file's size before it is used, and nothing is allocated by a claimed
-count. Long arrays (a tokenizer's) are walked over, not built. llama.cpp sees a file only after this reader accepted it.
+count. Long arrays (a tokenizer's) are walked over, not built, unless the caller names them. llama.cpp sees a file only
+after this reader accepted it.
 
 Source: ggml's `docs/gguf.md`, versions 2 and 3, little-endian; limits on names and dimensions are those of llama.cpp.
 """
@@ -17,7 +18,7 @@ from typing import NoReturn
 from msgspec import Struct
 
 from craton.core.errors import Damaged
-from craton.hub.formats.tensors import TensorInfo
+from craton.formats.tensors import TensorInfo
 
 MAX_HEADER = 256 * 1024 * 1024  # bytes before the tensor data
 MAX_ENTRIES = 65_536  # metadata keys, and tensors
@@ -105,23 +106,25 @@ class GgufHeader(Struct, frozen=True):
     data_offset: int
 
 
-def read_gguf_file(path: Path, name: str) -> GgufHeader:
-    """name: what errors call the file. Raises Damaged."""
+def read_gguf_file(path: Path, name: str, whole: frozenset[str] = frozenset()) -> GgufHeader:
+    """name: what errors call the file. whole: metadata keys whose arrays are kept however long they are; they may take
+    some hundreds of megabytes then. Raises Damaged.
+    """
     with path.open("rb") as file:
         if not path.stat().st_size:
             raise Damaged(name, "the file is empty")
         with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
-            return read_gguf(content, name)
+            return read_gguf(content, name, whole)
 
 
-def read_gguf(content: bytes | mmap.mmap, name: str) -> GgufHeader:
+def read_gguf(content: bytes | mmap.mmap, name: str, whole: frozenset[str] = frozenset()) -> GgufHeader:
     """content: the whole file. Raises Damaged, naming the place, for anything that is not as it should be."""
-    return _Reader(content, name).header()
+    return _Reader(content, name, whole).header()
 
 
 class _Reader:
-    def __init__(self, content: bytes | mmap.mmap, name: str) -> None:
-        self._content, self._name = content, name
+    def __init__(self, content: bytes | mmap.mmap, name: str, whole: frozenset[str]) -> None:
+        self._content, self._name, self._whole = content, name, whole
         self._size = len(content)
         self._end = min(self._size, MAX_HEADER)
         self._at = 0
@@ -186,11 +189,31 @@ class _Reader:
         if count <= KEPT_ELEMENTS:
             self._keep(count * _ELEMENT)
             return tuple(self._scalar(kind, key) for _ in range(count))
+        if key in self._whole:
+            return self._strings(count, key) if kind == _STRING else self._numbers(kind, count, key)
         if kind == _STRING:
             self._skip_strings(count, key)
         else:
             self._at += count * each
         return SkippedArray(count)
+
+    def _numbers(self, kind: int, count: int, key: str) -> tuple[Scalar, ...]:
+        form = struct.Struct(f"<{count}{_SCALARS[kind].format[1:]}")
+        return form.unpack(self._bytes(form.size, f"the numbers of {key!r}"))
+
+    def _strings(self, count: int, key: str) -> tuple[str, ...]:
+        start = self._at
+        self._skip_strings(count, key)
+        content, at, read = self._content[start : self._at], 0, _U64.unpack_from
+        texts: list[str] = []
+        try:
+            for _ in range(count):
+                end = at + 8 + read(content, at)[0]
+                texts.append(content[at + 8 : end].decode())
+                at = end
+        except UnicodeDecodeError:
+            self._refuse(f"a string of {key!r} is not UTF-8", at=start + at)
+        return tuple(texts)
 
     def _skip_strings(self, count: int, key: str) -> None:
         content, end, at, read = self._content, self._end, self._at, _U64.unpack_from

@@ -1,0 +1,23 @@
+"""`python -m bench [NAME [OPTIONS]]`: runs one benchmark, or all of them with their defaults."""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+
+NAMES = ("echo", "serving", "embeddings")
+
+
+def main() -> int:
+    names = sys.argv[1:2] or NAMES
+    for name in names:
+        if name not in NAMES:
+            print(f"There is no benchmark {name!r}; there are: {', '.join(NAMES)}.", file=sys.stderr)
+            return 2
+        print(f"# {name}", flush=True)
+        import_module(f"bench.{name}").main(sys.argv[2:])
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
