@@ -31,9 +31,9 @@ CONFIG = "[engines.echo]\nworker = true\n"  # the echo model in a worker process
 ABOUT = (
     "Each round starts a server (its echo model in a worker process) and a second process that makes keys and "
     f"repository commits in the same CRATON_HOME, loads the server from {CLIENTS} clients, and kills both with "
-    "kill -9 at random moments. Afterwards every key, every commit with its file's bytes, and every usage row whose answer had "
-    f"reached its client more than {WINDOW:.0f} s before the kill must be there. (kill -9 keeps the page cache: what a "
-    "power cut does is shown by tests/store, which replays recorded I/O.)"
+    "kill -9 at random moments. Afterwards every key, every commit with its file's bytes, and every usage row "
+    f"whose answer had reached its client more than {WINDOW:.0f} s before the kill must be there. (kill -9 "
+    "keeps the page cache: what a power cut does is shown by tests/store, which replays recorded I/O.)"
 )
 
 

@@ -25,9 +25,9 @@ COUNT_GROWTH = 6  # descriptors, threads: connections that happen to be open
 
 ABOUT = (
     f"{VISITORS} clients do what clients do (tests/proof/traffic.py): whole answers and streams through three "
-    "dialects, embeddings, the starter model; they leave in mid-stream, hang up in mid-request, send nonsense. Start, middle and "
-    "end are medians over a tenth of the run: after its first third (caches and thread pools are full by then), around "
-    "its two thirds, at its end."
+    "dialects, embeddings, the starter model; they leave in mid-stream, hang up in mid-request, send "
+    "nonsense. Start, middle and end are medians over a tenth of the run: after its first third (caches and "
+    "thread pools are full by then), around its two thirds, at its end."
 )
 
 

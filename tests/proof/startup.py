@@ -18,9 +18,10 @@ RETURNED = 12 * MIB
 """What the API process may keep of a model that was loaded and unloaded: buffers, caches."""
 
 ABOUT = (
-    f"The median of {STARTS} starts of `craton serve` on a CRATON_HOME that holds the starter models, from the start of "
-    "the process until it says its address. Memory is resident memory (RSS). The chat model is loaded by a first answer "
-    "and unloaded through the API; the child process that stays is the one that checks requests' schemas."
+    f"The median of {STARTS} starts of `craton serve` on a CRATON_HOME that holds the starter models, from the "
+    "start of the process until it says its address. Memory is resident memory (RSS). The chat model is "
+    "loaded by a first answer and unloaded through the API; the child process that stays is the one that "
+    "checks requests' schemas."
 )
 
 

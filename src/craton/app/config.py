@@ -40,13 +40,19 @@ import re
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 import msgspec
-from msgspec import Struct, field
+from msgspec import Meta, Struct, field
 
+from craton.access.destinations import DEFAULT_PORTS, Destinations
 from craton.core.errors import InvalidRequest
 from craton.serve.pricing import Price
+
+Seconds = Annotated[float, Meta(gt=0)]
+ENGINES = frozenset({"llama_cpp", "bert", "echo"})
+DEFAULT_URLS = {"openai": "https://api.openai.com/v1", "anthropic": "https://api.anthropic.com"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,15 +93,15 @@ class Home:
 
 class ServerSettings(Struct, frozen=True, forbid_unknown_fields=True):
     database: str = ""
-    deadline: float = 600.0
+    deadline: Seconds = 600.0
     memory: str = ""
-    idle: float = 900.0
-    waiting: int = 256
+    idle: Seconds = 900.0
+    waiting: Annotated[int, Meta(ge=0)] = 256
 
 
 class TraceSettings(Struct, frozen=True, forbid_unknown_fields=True):
     content: bool = True
-    days: float = 30.0
+    days: Annotated[float, Meta(ge=0)] = 30.0
 
 
 class EchoSettings(Struct, frozen=True, forbid_unknown_fields=True):
@@ -111,8 +117,14 @@ class UpstreamSettings(Struct, frozen=True, forbid_unknown_fields=True):
     credential: str = ""
     region: str = ""
     verbs: tuple[Literal["chat", "embed"], ...] = ("chat",)
-    context_length: int | None = None
+    context_length: Annotated[int, Meta(gt=0)] | None = None
     options: dict[str, Any] = {}
+
+    @property
+    def url(self) -> str:
+        """Where it is: base_url, or what the wire and the region say; "" when they do not."""
+        amazon = f"https://bedrock-runtime.{self.region}.amazonaws.com" if self.region else ""
+        return self.base_url or DEFAULT_URLS.get(self.wire, amazon)
 
 
 class OutgoingSettings(Struct, frozen=True, forbid_unknown_fields=True):
@@ -135,17 +147,57 @@ def load_settings(path: Path) -> Settings:
     if not path.is_file():
         return Settings()
     try:
-        return msgspec.convert(tomllib.loads(path.read_text("utf-8")), Settings)
+        settings = msgspec.convert(tomllib.loads(path.read_text("utf-8")), Settings)
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError) as error:
         raise InvalidRequest(str(error), path.name) from error
+    try:
+        _check(settings, path.parent)
+    except InvalidRequest as error:
+        raise InvalidRequest(error.reason, f"{path.name}: {error.field}") from error
+    return settings
+
+
+def _check(settings: Settings, home: Path) -> None:
+    """What types cannot say; at the start, so that no caller is told of the operator's mistakes."""
+    if settings.server.memory:
+        parse_bytes(settings.server.memory, "server.memory")
+    if settings.echo.script and not (home / settings.echo.script).is_file():
+        raise InvalidRequest(f"there is no file {settings.echo.script!r}", "echo.script")
+    for engine in settings.engines.keys() - ENGINES:
+        raise InvalidRequest(f"there is no such engine; there are {', '.join(sorted(ENGINES))}", f"engines.{engine}")
+    try:
+        Destinations(settings.outgoing.allow)
+    except InvalidRequest as error:
+        raise InvalidRequest(error.reason, "outgoing.allow") from error
+    owners: dict[str, str] = {}
+    for name, upstream in settings.upstreams.items():
+        _check_upstream(f"upstreams.{name}", upstream)
+        for model in upstream.models:
+            if not re.fullmatch(r"[!-~]+", model):
+                raise InvalidRequest(f"{model!r} is not plain text without blanks", f"upstreams.{name}.models")
+            if owners.setdefault(model, name) != name:
+                raise InvalidRequest(f"{model!r} is also a model of {owners[model]}", f"upstreams.{name}.models")
+
+
+def _check_upstream(field: str, upstream: UpstreamSettings) -> None:
+    if not upstream.url:
+        raise InvalidRequest("a bedrock upstream needs a region or a base_url", field)
+    try:
+        url = urlsplit(upstream.url)
+        if url.scheme not in DEFAULT_PORTS or url.username or url.query or url.fragment:
+            raise ValueError(upstream.url)
+        Destinations((f"{url.scheme}://{url.netloc}",))
+    except ValueError:  # InvalidRequest is one too
+        reason = "is not an http(s) address without user, query and fragment"
+        raise InvalidRequest(f"{upstream.url!r} {reason}", f"{field}.base_url") from None
 
 
 _UNITS = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}
 
 
-def parse_bytes(text: str) -> int:
+def parse_bytes(text: str, field: str = "size") -> int:
     """ "8GiB", "512 MB", "1073741824" -> bytes (all units are powers of 1024). Raises InvalidRequest."""
     match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(?:i?b)?", text.strip().lower())
     if match is None:
-        raise InvalidRequest(f"{text!r} is not a size such as 8GiB", "size")
+        raise InvalidRequest(f"{text!r} is not a size such as 8GiB", field)
     return int(float(match[1]) * _UNITS[match[2]])

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, TypeVar
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 import msgspec
@@ -11,35 +13,26 @@ import msgspec
 from craton.access.tenants import DEFAULT_TENANT
 from craton.access.vault import Vault
 from craton.app.config import Settings, UpstreamSettings
-from craton.core.errors import InvalidRequest
-from craton.core.model import ModelInfo
+from craton.core.chat import ChatRequest, Event
+from craton.core.errors import Damaged, InvalidRequest, ModelUnavailable, NotFound
+from craton.core.model import Capabilities, EmbedAnswer, EmbedRequest, ModelInfo
+from craton.core.streams import closing
 from craton.engines.protocol import Engine
 from craton.serve.directory import Target
 
 if TYPE_CHECKING:
     import httpx
 
-    from craton.engines.upstream import AwsKeys, BearerKey
+    from craton.engines.upstream import AnthropicOptions, AwsKeys, BearerKey, BedrockOptions, OpenAIOptions
 
-Options = TypeVar("Options")
+    WireOptions = AnthropicOptions | BedrockOptions | OpenAIOptions
 
-DEFAULT_URLS = {"openai": "https://api.openai.com/v1", "anthropic": "https://api.anthropic.com"}
-
-
-def base_url(settings: UpstreamSettings) -> str:
-    """Where this upstream is. Raises InvalidRequest when neither base_url nor region says so."""
-    if settings.base_url:
-        return settings.base_url
-    if settings.wire in DEFAULT_URLS:
-        return DEFAULT_URLS[settings.wire]
-    if settings.region:
-        return f"https://bedrock-runtime.{settings.region}.amazonaws.com"
-    raise InvalidRequest("a bedrock upstream needs a region or a base_url", "upstreams")
+KEY_SECONDS = 2.0  # how long a stored key is believed: one that was replaced needs no restart
 
 
 def allowed_hosts(settings: Settings) -> tuple[str, ...]:
     """The outgoing allow-list: configured upstreams, by scheme, host and port, and what [outgoing] names."""
-    urls = [urlsplit(base_url(upstream)) for upstream in settings.upstreams.values()]
+    urls = [urlsplit(upstream.url) for upstream in settings.upstreams.values()]
     return (*(f"{url.scheme}://{url.netloc}" for url in urls), *settings.outgoing.allow)
 
 
@@ -49,50 +42,136 @@ class Connector:
     def __init__(
         self, upstreams: Mapping[str, UpstreamSettings], vault: Vault, client: Callable[[], httpx.AsyncClient]
     ) -> None:
+        """Raises InvalidRequest for options that a wire does not have."""
         self._upstreams = upstreams
         self._vault = vault
         self._client = client
+        self._options = {name: _read_options(name, settings) for name, settings in upstreams.items()}
 
     def connect(self, target: Target) -> Engine:
-        """Raises NotFound when the credential was never stored, InvalidRequest for wrong options."""
+        """Raises ModelUnavailable when its credential is not stored, or cannot be used."""
         details = target.info.details or {}
-        settings = self._upstreams[details["upstream"]]
-        secret = self._vault.get(DEFAULT_TENANT, settings.credential) if settings.credential else ""
-        return _engine(settings, self._client(), details["name"], secret, target.info)
+        upstream, theirs = details["upstream"], details["name"]
+        settings, options = self._upstreams[upstream], self._options[upstream]
+
+        def build(secret: str) -> Engine:
+            return _engine(settings, options, self._client(), theirs, secret, target.info)
+
+        return UpstreamModel(lambda: self._secret(settings.credential, target.info.id), build)
+
+    def _secret(self, credential: str, model: str) -> str:
+        if not credential:
+            return ""
+        try:
+            return self._vault.get(DEFAULT_TENANT, credential)
+        except NotFound:
+            raise ModelUnavailable(
+                model,
+                f"its provider's key is not stored; the operator's `craton keys credential set {credential}` does.",
+            ) from None
+        except Damaged as error:
+            raise ModelUnavailable(
+                model, "its provider's key cannot be opened; the operator can store it again."
+            ) from error
 
 
-def _engine(settings: UpstreamSettings, client: httpx.AsyncClient, name: str, secret: str, info: ModelInfo) -> Engine:
+class UpstreamModel:
+    """An `Engine` that follows its key: it looks every KEY_SECONDS whether another one was stored.
+
+    secret: reads the key; called in a thread. build: makes the engine with it. Raises what secret raises.
+    """
+
+    def __init__(
+        self,
+        secret: Callable[[], str],
+        build: Callable[[str], Engine],
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._read_secret, self._build, self._monotonic = secret, build, monotonic
+        self._secret = secret()
+        self._read_at = monotonic()
+        self._engine = build(self._secret)
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return self._engine.capabilities
+
+    async def chat(self, request: ChatRequest) -> AsyncIterator[Event]:
+        engine = await self._current()
+        async with closing(engine.chat(request)) as events:
+            async for event in events:
+                yield event
+
+    async def embed(self, request: EmbedRequest) -> EmbedAnswer:
+        return await (await self._current()).embed(request)
+
+    async def count_tokens(self, request: ChatRequest) -> int:
+        return await (await self._current()).count_tokens(request)
+
+    async def close(self) -> None:
+        """Upstream engines hold nothing of their own."""
+
+    async def _current(self) -> Engine:
+        if self._monotonic() - self._read_at >= KEY_SECONDS:
+            secret = await asyncio.to_thread(self._read_secret)
+            self._read_at = self._monotonic()
+            if secret != self._secret:
+                self._engine, self._secret = self._build(secret), secret
+        return self._engine
+
+
+def _engine(
+    settings: UpstreamSettings,
+    options: WireOptions,
+    client: httpx.AsyncClient,
+    name: str,
+    secret: str,
+    info: ModelInfo,
+) -> Engine:
     from craton.engines import upstream
 
-    url = base_url(settings)
-    if settings.wire == "anthropic":
-        anthropic = _options(settings.options, upstream.AnthropicOptions)
-        return upstream.AnthropicUpstream(client, model=name, base_url=url, key=secret, info=info, options=anthropic)
-    if settings.wire == "bedrock":
-        bedrock = _options(settings.options, upstream.BedrockOptions)
-        credential = _aws_credential(secret, settings.region)
-        return upstream.BedrockUpstream(
-            client, model=name, base_url=url, credential=credential, info=info, options=bedrock
+    if isinstance(options, upstream.AnthropicOptions):
+        return upstream.AnthropicUpstream(
+            client, model=name, base_url=settings.url, key=secret, info=info, options=options
         )
+    if isinstance(options, upstream.BedrockOptions):
+        credential = _aws_credential(secret, settings.region, info.id)
+        return upstream.BedrockUpstream(
+            client, model=name, base_url=settings.url, credential=credential, info=info, options=options
+        )
+    return upstream.OpenAIUpstream(client, model=name, base_url=settings.url, key=secret, info=info, options=options)
+
+
+def _read_options(name: str, settings: UpstreamSettings) -> WireOptions:
+    """The operator's, over what is known of the provider."""
+    from craton.engines import upstream
+
     presets = {"api.openai.com": upstream.OPENAI, "api.deepseek.com": upstream.DEEPSEEK}
-    preset = presets.get(urlsplit(url).hostname or "", upstream.OpenAIOptions())
-    openai = _options({**msgspec.structs.asdict(preset), **settings.options}, upstream.OpenAIOptions)
-    return upstream.OpenAIUpstream(client, model=name, base_url=url, key=secret, info=info, options=openai)
-
-
-def _options(given: Mapping[str, Any], kind: type[Options]) -> Options:
+    preset: WireOptions
+    if settings.wire == "anthropic":
+        preset = upstream.AnthropicOptions()
+    elif settings.wire == "bedrock":
+        preset = upstream.BedrockOptions()
+    else:
+        preset = presets.get(urlsplit(settings.url).hostname or "", upstream.OpenAIOptions())
+    given = {**msgspec.structs.asdict(preset), **settings.options}
+    field = f"config.toml: upstreams.{name}.options"
+    if unknown := sorted(given.keys() - set(preset.__struct_fields__)):
+        raise InvalidRequest(f"there is no {unknown[0]!r}; there are {', '.join(preset.__struct_fields__)}", field)
     try:
-        return msgspec.convert(dict(given), kind, strict=True)
+        return msgspec.convert(given, type(preset), strict=True)
     except msgspec.ValidationError as error:
-        raise InvalidRequest(str(error), "upstreams.options") from error
+        raise InvalidRequest(str(error), field) from error
 
 
-def _aws_credential(secret: str, region: str) -> AwsKeys | BearerKey:
+def _aws_credential(secret: str, region: str, model: str) -> AwsKeys | BearerKey:
     """ "ACCESS:SECRET" or "ACCESS:SECRET:TOKEN" is a key pair, anything else a Bedrock API key."""
     from craton.engines.upstream import AwsKeys, BearerKey
 
     access, _, rest = secret.partition(":")
     if not rest:
         return BearerKey(secret)
+    if not region:
+        raise ModelUnavailable(model, "the operator has stored an AWS key pair for it, but set no region.")
     key, _, token = rest.partition(":")
     return AwsKeys(access, key, region, token)

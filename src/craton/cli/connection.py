@@ -122,8 +122,8 @@ def _root_token(home: Home) -> str:
         return home.root_key.read_text("ascii").strip()
     except OSError:
         raise NoServer(
-            f"There is no key in {home.path}. `craton serve` makes one at its first start; "
-            "for a server elsewhere set CRATON_URL and CRATON_API_KEY."
+            f"No server ever ran in {home.path}. Start one with `craton serve`; "
+            "for one elsewhere set CRATON_URL and CRATON_API_KEY."
         ) from None
 
 

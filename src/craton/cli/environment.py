@@ -6,6 +6,7 @@ import os
 import shlex
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 import click
 
@@ -17,23 +18,36 @@ REGION = "us-east-1"
 # Whatever of these is set would send a client past Craton, or with the wrong key.
 CLEARED = (
     "AWS_SESSION_TOKEN",
+    "AWS_SECURITY_TOKEN",
+    "AWS_CREDENTIAL_EXPIRATION",
     "AWS_PROFILE",
     "AWS_DEFAULT_PROFILE",
     "AWS_BEARER_TOKEN_BEDROCK",
     "AWS_ROLE_ARN",
     "AWS_WEB_IDENTITY_TOKEN_FILE",
     "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS",
+    "AWS_AUTH_SCHEME_PREFERENCE",
+    "AWS_USE_FIPS_ENDPOINT",
+    "AWS_USE_DUALSTACK_ENDPOINT",
+    "OPENAI_ADMIN_KEY",
     "OPENAI_ORG_ID",
     "OPENAI_PROJECT_ID",
     "OPENAI_API_BASE",
+    "OPENAI_API_TYPE",
+    "OPENAI_CUSTOM_HEADERS",
     "ANTHROPIC_AUTH_TOKEN",
-    "ANTHROPIC_BEDROCK_BASE_URL",
+    "ANTHROPIC_CUSTOM_HEADERS",
 )
+PROXIES = frozenset({"http_proxy", "https_proxy", "all_proxy"})
 
 
-def variables(connection: Connection) -> dict[str, str]:
-    """What clients need. AWS_ENDPOINT_URL routes every AWS service here; one that Craton does not speak is refused by
-    its name, so that nothing reaches the real AWS by accident."""
+def variables(connection: Connection, environment: Mapping[str, str] = os.environ) -> dict[str, str]:
+    """What clients need, in the environment that they start from.
+
+    AWS_ENDPOINT_URL routes every AWS service here; one that Craton does not speak is refused by its name, so that
+    nothing reaches the real AWS by accident. The OpenAI and Anthropic SDKs' own Bedrock clients look elsewhere for it.
+    AWS_BEARER_TOKEN_BEDROCK is not set: boto3 refuses it over http.
+    """
     return {
         "AWS_ENDPOINT_URL": connection.url,
         "AWS_ACCESS_KEY_ID": connection.access_key_id,
@@ -41,13 +55,26 @@ def variables(connection: Connection) -> dict[str, str]:
         "AWS_REGION": REGION,
         "AWS_DEFAULT_REGION": REGION,
         "AWS_EC2_METADATA_DISABLED": "true",
+        "AWS_BEDROCK_BASE_URL": f"{connection.url}/openai/v1",
         "OPENAI_BASE_URL": f"{connection.url}/v1",
         "OPENAI_API_KEY": connection.token,
         "ANTHROPIC_BASE_URL": connection.url,
         "ANTHROPIC_API_KEY": connection.token,
+        "ANTHROPIC_BEDROCK_BASE_URL": connection.url,
+        "ANTHROPIC_BEDROCK_MANTLE_BASE_URL": connection.url,
         "CRATON_URL": connection.url,
         "CRATON_API_KEY": connection.token,
-    }
+    } | _past_proxies(connection, environment)
+
+
+def _past_proxies(connection: Connection, environment: Mapping[str, str]) -> dict[str, str]:
+    """Where a proxy is set, the server is an exception from it."""
+    if not any(name.lower() in PROXIES for name in environment):
+        return {}
+    host = urlsplit(connection.url).hostname or ""
+    known = [name for name in (environment.get("no_proxy") or environment.get("NO_PROXY") or "").split(",") if name]
+    direct = ",".join([*known, *([] if host in known else [host])])
+    return {"NO_PROXY": direct, "no_proxy": direct}
 
 
 def cleared(environment: Mapping[str, str]) -> list[str]:

@@ -44,7 +44,7 @@ class Step(Struct, frozen=True):
 
     @property
     def file(self) -> str:
-        return f"{self.name}.{'py' if self.language == 'python' else 'sh'}"
+        return f"step-{self.name}.{'py' if self.language == 'python' else 'sh'}"
 
 
 Part = Prose | Prediction | Step

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Annotated
 
-from msgspec import Struct
+from msgspec import Meta, Struct
 
 from craton.core.chat import Usage
 
@@ -12,8 +13,8 @@ from craton.core.chat import Usage
 class Price(Struct, frozen=True, forbid_unknown_fields=True):
     """Per million tokens, in whatever currency the operator counts."""
 
-    input: float
-    output: float
+    input: Annotated[float, Meta(ge=0)]
+    output: Annotated[float, Meta(ge=0)]
 
 
 class Prices:

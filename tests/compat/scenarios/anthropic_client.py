@@ -23,7 +23,7 @@ from checks import (
     run,
 )
 
-client = anthropic.Anthropic(base_url=URL, api_key=TOKEN, max_retries=0)
+client: Any = anthropic.Anthropic(base_url=URL, api_key=TOKEN, max_retries=0)
 TOOLS: Any = [{"name": "weather", "description": "The weather", "input_schema": WEATHER_SCHEMA}]
 
 

@@ -26,7 +26,7 @@ from checks import (
 )
 from pydantic import BaseModel
 
-client = openai.OpenAI(base_url=f"{URL}/v1", api_key=TOKEN, max_retries=0)
+client: Any = openai.OpenAI(base_url=f"{URL}/v1", api_key=TOKEN, max_retries=0)
 TOOLS: Any = [{"type": "function", "function": {"name": "weather", "parameters": WEATHER_SCHEMA}}]
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from craton.core.model import ModelInfo
-from craton.engines.llama_cpp import LlamaCppEngine
+from craton.engines.llama_cpp.engine import LlamaCppEngine
 from craton.engines.protocol import EngineSpec
 
 CHATML = (

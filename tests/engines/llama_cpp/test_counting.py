@@ -12,8 +12,8 @@ from msgspec.structs import replace
 
 from craton.core.chat import ChatRequest, Message, Sampling, TextPart, Tool, ToolChoice, ToolResultPart, ToolUsePart
 from craton.core.errors import Damaged, Unsupported
-from craton.engines.llama_cpp import LlamaCppEngine
 from craton.engines.llama_cpp.counter import TokenCounter
+from craton.engines.llama_cpp.engine import LlamaCppEngine
 from craton.engines.llama_cpp.tokenizer import GgufTokenizer
 from craton.engines.protocol import EngineSpec
 from craton.formats.gguf import read_gguf
@@ -89,7 +89,7 @@ def test_a_pre_tokenizer_that_no_test_has_held_against_llama_cpp_is_refused(
 async def test_conversations_are_counted_alike(
     engine: LlamaCppEngine, tokenizer: GgufTokenizer, spec_of: Callable[..., EngineSpec]
 ) -> None:
-    counter = TokenCounter(tokenizer, spec_of().info.chat_template or "")
+    counter = TokenCounter(tokenizer, spec_of().info.chat_template or "", parallel=4)
     tool = Tool(name="get", schema={"type": "object", "properties": {"city": {"type": "string"}}})
     hello = Message(role="user", parts=(TextPart(text="Grüße, 世界! 12345"),))
     called = Message(role="assistant", parts=(ToolUsePart(id="a", name="get", arguments={"city": "Rome"}),))
@@ -102,16 +102,16 @@ async def test_conversations_are_counted_alike(
         ChatRequest(model="m", messages=(hello, called, result), tools=(tool,)),
         ChatRequest(model="m", messages=(hello,), tools=(tool,), tool_choice=ToolChoice(mode="any")),
     ):
-        assert counter.count_tokens(request) == await engine.count_tokens(request)
+        assert await counter.count_tokens(request) == await engine.count_tokens(request)
     with pytest.raises(Unsupported):
-        counter.count_tokens(ChatRequest(model="m", messages=(hello, said)))
+        await counter.count_tokens(ChatRequest(model="m", messages=(hello, said)))
 
 
 def test_what_would_not_be_exact_is_refused(
     tokenizer: GgufTokenizer, spec_of: Callable[..., EngineSpec], tmp_path: Path
 ) -> None:
     with pytest.raises(Unsupported):
-        TokenCounter(tokenizer, "{{ tools }}{{ messages[0].content }}")
+        TokenCounter(tokenizer, "{{ tools }}{{ messages[0].content }}", parallel=1)
     with pytest.raises(Unsupported):
         TokenCounter.load(spec_of(template=None))
     broken = tmp_path / "broken.gguf"

@@ -32,7 +32,7 @@ from craton.core.chat import (
 )
 from craton.core.errors import ContextExceeded, InvalidRequest, ModelUnavailable, Unsupported
 from craton.core.model import EmbedRequest
-from craton.engines.llama_cpp import LlamaCppEngine
+from craton.engines.llama_cpp.engine import LlamaCppEngine
 from craton.engines.protocol import EngineSpec
 
 pytestmark = pytest.mark.anyio

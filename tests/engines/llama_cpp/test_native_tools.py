@@ -20,7 +20,7 @@ from craton.core.chat import (
     ToolUsePart,
     fold,
 )
-from craton.engines.llama_cpp import LlamaCppEngine
+from craton.engines.llama_cpp.engine import LlamaCppEngine
 from craton.engines.protocol import EngineSpec
 
 pytestmark = pytest.mark.anyio

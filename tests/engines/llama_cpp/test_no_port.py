@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from craton.engines.llama_cpp import LlamaCppEngine
+from craton.engines.llama_cpp.engine import LlamaCppEngine
 from craton.engines.protocol import EngineSpec
 
 pytestmark = pytest.mark.skipif(

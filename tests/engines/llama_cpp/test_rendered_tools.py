@@ -22,7 +22,7 @@ from craton.core.chat import (
     ToolUsePart,
     fold,
 )
-from craton.engines.llama_cpp import LlamaCppEngine
+from craton.engines.llama_cpp.engine import LlamaCppEngine
 
 names = st.sampled_from(["city", "days", "unit", "note", "größe", 'a"b'])
 leaves = st.one_of(

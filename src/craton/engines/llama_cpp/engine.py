@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import math
 import secrets
 from collections import OrderedDict
 from collections.abc import AsyncGenerator, Callable
@@ -14,8 +13,9 @@ from craton.core.errors import InvalidRequest, ModelFailed, Unsupported
 from craton.core.model import Capabilities, EmbedAnswer, EmbedRequest
 from craton.engines.llama_cpp import grammar
 from craton.engines.llama_cpp.events import ChatReader, added, failure, logprobs, stopping_word, usage
+from craton.engines.llama_cpp.limits import capabilities, check
 from craton.engines.llama_cpp.options import Options, settle
-from craton.engines.llama_cpp.requests import MAX_TOP_LOGPROBS, chat_limits, completion_limits, conversation
+from craton.engines.llama_cpp.requests import chat_limits, completion_limits, conversation
 from craton.engines.llama_cpp.server import LlamaServer, RefusedError, Verb
 from craton.engines.protocol import EngineSpec
 from craton.engines.templates import knows_tools, render
@@ -39,7 +39,6 @@ class LlamaCppEngine:
     def __init__(self, model: str, options: Options, template: str | None, new_id: Callable[[], str] = _new_id) -> None:
         self._model, self._options, self._template, self._new_id = model, options, template, new_id
         self._native_tools = template is not None and knows_tools(template)
-        self._thinks = template is not None and ("<think>" in template or "reasoning" in template)
         self._grammars: OrderedDict[bytes, bool] = OrderedDict()
         self._server = LlamaServer(model, options, template)
 
@@ -57,19 +56,7 @@ class LlamaCppEngine:
 
     @property
     def capabilities(self) -> Capabilities:
-        return Capabilities(
-            verbs=("chat",) if self._template is not None else (),
-            tools="native" if self._native_tools else "rendered",
-            output_schema=True,
-            reasoning=self._thinks,
-            top_logprobs=MAX_TOP_LOGPROBS,
-            many_choices=True,
-            seed=True,
-            logit_bias=True,
-            penalties=True,
-            cached_tokens=True,
-            concurrency=self._options.parallel,
-        )
+        return capabilities(self._template, native_tools=self._native_tools, parallel=self._options.parallel)
 
     async def chat(self, request: ChatRequest) -> AsyncGenerator[Event, None]:
         """Answers. Raises ContextExceeded, InvalidRequest or Unsupported before any event; ModelFailed at any time."""
@@ -96,24 +83,9 @@ class LlamaCppEngine:
         await self._server.close()
 
     def _check(self, request: ChatRequest) -> None:
-        sampling = request.sampling
         if self._template is None:
             raise Unsupported(f"chat with {self._model}, which has no chat template")
-        if not request.messages:
-            raise InvalidRequest("there is no message", "messages")
-        if sampling.max_tokens is not None and sampling.max_tokens < 1:
-            raise InvalidRequest("at least 1", "sampling.max_tokens")
-        if not 1 <= sampling.n <= self._options.parallel:
-            raise InvalidRequest(f"between 1 and {self._options.parallel}", "sampling.n")
-        if sampling.logprobs is not None and not 0 <= sampling.logprobs <= MAX_TOP_LOGPROBS:
-            raise InvalidRequest(f"between 0 and {MAX_TOP_LOGPROBS}", "sampling.logprobs")
-        numbers = (sampling.temperature, sampling.top_p, sampling.min_p)
-        if not all(math.isfinite(number) for number in numbers if number is not None):
-            raise InvalidRequest("numbers must be finite", "sampling")
-        if any(not word for word in sampling.stop):
-            raise InvalidRequest("a stop sequence is empty", "sampling.stop")
-        if request.output_schema is not None and callable_tools(request):
-            raise Unsupported("an output schema together with tools")
+        check(request, self._options.parallel)
 
     def _prompted(self, request: ChatRequest) -> ChatRequest:
         """The request as the chat template gets it."""

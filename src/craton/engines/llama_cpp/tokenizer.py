@@ -73,6 +73,8 @@ class GgufTokenizer:
         def value(name: str, otherwise: Any = None) -> Any:
             return metadata.get(f"tokenizer.ggml.{name}", otherwise)
 
+        if value("add_eos_token", False):
+            raise Unsupported("counting tokens without the model for a vocabulary that ends every text")
         words: tuple[str, ...] = value("tokens")
         kinds: tuple[int, ...] = value("token_type", (1,) * len(words))
         merges = [tuple(pair.split(" ", 1)) for pair in value("merges", ())]
