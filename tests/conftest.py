@@ -13,7 +13,7 @@ import pytest
 import sqlalchemy
 
 from craton.store.database import Database
-from tests.servers import RunningServer, serving
+from tests.servers import RunningServer, clean_environment, craton, serving
 
 
 @pytest.fixture
@@ -81,4 +81,13 @@ def database(database_url: str) -> Iterator[Database]:
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
     """A real server process with the `echo` model, shared by all tests of a run. Do not change its settings."""
     with serving(tmp_path_factory.mktemp("server") / "home") as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def model_server(starter_files: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
+    """A real server process whose home holds both starter models. Do not change its settings."""
+    home = tmp_path_factory.mktemp("model-server") / "home"
+    craton("models", "pull", "--starters", "--from", str(starter_files), environment=clean_environment(home))
+    with serving(home) as running:
         yield running

@@ -16,6 +16,7 @@ from craton.core.model import Capabilities, EmbedRequest, ModelInfo
 from craton.engines.echo import EchoEngine
 from craton.engines.echo.script import load_script
 from craton.engines.protocol import Engine
+from craton.serve.counting import Counting
 from craton.serve.directory import Directory, Target
 from craton.serve.inference import Call, Inference
 from craton.serve.metering import Meter, Record
@@ -72,9 +73,11 @@ def make(
         return engine
 
     info = ModelInfo(id="m", verbs=verbs, engine="echo", context_length=8192)  # type: ignore[arg-type]
+    pool = Pool(load, lambda _: 0, PoolLimits(memory=1, waiting=1))
     return Inference(
         Directory([OneModel(info)], {"us.vendor.big-model": "m"}),
-        Pool(load, lambda _: 0, PoolLimits(memory=1, waiting=1)),
+        pool,
+        Counting(pool, pool),
         Meter(Database("sqlite://"), lambda: 0.0),
         NoSchemas(),
         Prices({"m": Price(input=1_000_000.0, output=2_000_000.0)}),

@@ -5,13 +5,25 @@ from __future__ import annotations
 import asyncio
 from contextlib import AbstractContextManager
 
+import msgspec
 import pytest
 from sqlalchemy import Connection, func, select
 
-from craton.core.chat import ChatRequest, Delta, ImagePart, Message, PartEnded, PartStarted, Stop, TextPart, Usage
+from craton.core.chat import (
+    ChatAnswer,
+    ChatRequest,
+    Delta,
+    ImagePart,
+    Message,
+    PartEnded,
+    PartStarted,
+    Stop,
+    TextPart,
+    Usage,
+)
 from craton.core.errors import NotFound, StorageFull
 from craton.serve.history import History
-from craton.serve.metering import Meter, Record
+from craton.serve.metering import BINARY, Meter, Record
 from craton.serve.tables import requests
 from craton.store.database import Database
 from craton.store.migrations import upgrade
@@ -121,3 +133,37 @@ async def test_old_contents_are_forgotten_and_rows_stay(database: Database) -> N
     trace = History(database).trace("acme", "id-1")
     assert trace.request is None
     assert trace.row["id"] == "id-1"
+
+
+async def test_a_row_that_no_database_can_hold_does_not_keep_the_others_back(database: Database) -> None:
+    upgrade(database)
+    absurd = finished(2)
+    absurd.usage = Usage(10**30, 0)
+    meter = Meter(database, lambda: 2000.0)
+    for record in (finished(1), absurd, finished(3, model="no\0thing")):
+        meter.add(record)
+    await meter.flush()
+    assert [(row["id"], row["model"]) for row in History(database).recent("acme")] == [
+        ("id-3", "no\ufffdthing"),
+        ("id-1", "echo"),
+    ]
+
+
+def test_no_binary_part_is_kept_whatever_its_name() -> None:
+    """The writer looks for bytes by the names of their fields."""
+
+    def names(kind: msgspec.inspect.Type, seen: set[type]) -> set[str]:
+        if isinstance(kind, msgspec.inspect.StructType) and kind.cls not in seen:
+            seen.add(kind.cls)
+            here = {field.encode_name for field in kind.fields if holds_bytes(field.type)}
+            return here.union(*(names(field.type, seen) for field in kind.fields))
+        inner = [*getattr(kind, "types", ()), *getattr(kind, "item_types", ())]
+        inner += [kind.item_type] if hasattr(kind, "item_type") else []
+        return set().union(*(names(each, seen) for each in inner))
+
+    def holds_bytes(kind: msgspec.inspect.Type) -> bool:
+        return any(isinstance(each, msgspec.inspect.BytesType) for each in getattr(kind, "types", (kind,)))
+
+    found = names(msgspec.inspect.type_info(ChatRequest | ChatAnswer), set())
+    assert found == {"data", "redacted", "bytes"}
+    assert {f'"{name}":"'.encode() for name in found} == set(BINARY)

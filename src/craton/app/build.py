@@ -25,6 +25,7 @@ from craton.hub.catalog import Catalog
 from craton.hub.memory import MemoryNeed, memory_needed
 from craton.hub.models import Models
 from craton.hub.repositories import Hub
+from craton.serve.counting import COUNTER_LIMITS, Counting, counter_bytes
 from craton.serve.directory import Directory, Target
 from craton.serve.history import History
 from craton.serve.inference import Inference
@@ -140,10 +141,12 @@ class Server:
         connector = Connector(settings.upstreams, platform.vault, self._outgoing.get)
         loader = EngineLoader(platform.blobs.path, _engine_options(platform), connector.connect)
         self._pool = Pool(loader.load, _bytes_needed(settings), _limits(settings))
+        self._counting = Counting(self._pool, Pool(loader.load_counter, counter_bytes, COUNTER_LIMITS))
         directory = Directory([Echo(time.time()), _upstreams(settings), HubModels(platform.catalog)], settings.aliases)
         self._inference = Inference(
             directory,
             self._pool,
+            self._counting,
             self._meter,
             self._checker,
             Prices(settings.prices),
@@ -176,6 +179,7 @@ class Server:
     async def start(self) -> None:
         self._meter.start()
         self._pool.start()
+        self._counting.start()
         self._warming = asyncio.create_task(self._checker.start())  # so that the first schema need not wait for it
         self._backstage.accepting = True
 
@@ -184,6 +188,7 @@ class Server:
         if self._warming is not None:
             self._warming.cancel()
         await self._pool.close()
+        await self._counting.close()
         await self._checker.close()
         await self._meter.close()
         await self._outgoing.close()

@@ -54,7 +54,7 @@ def chat(
     """Talk to a model on the running server.
 
     \b
-    craton chat                                   a conversation; /help lists its commands
+    craton chat                                   a conversation
     craton chat "What is supervised learning?"    one question
     git diff | craton chat -s "Write a commit message."
     craton chat "Name a colour." --json | jq -r .text

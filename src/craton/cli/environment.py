@@ -111,10 +111,11 @@ def env(profile: str | None, force: bool, url: str | None, key: str | None, as_j
     """Print exports that point clients here; or write a profile.
 
     \b
-    eval "$(craton env)"
-    \b
-    `craton exec -- COMMAND` does the same for one command only.
-    `craton env --profile NAME` writes an AWS profile whose endpoint_url sends every AWS service here.
+    eval "$(craton env)"              for this shell; says what it overwrites
+    craton env --profile craton       an AWS profile; AWS_PROFILE=craton then uses it
+    craton exec -- python app.py      for one command only
+
+    The profile's endpoint_url sends every AWS service here; one that Craton does not speak is refused by name.
     """
     connection = connect(url, key)
     if profile is not None:

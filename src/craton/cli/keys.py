@@ -98,7 +98,9 @@ def list_keys(tenant: str | None, key: str | None, as_json: bool) -> None:
 @key_option
 @json_option
 def revoke(key_id: str, tenant: str | None, key: str | None, as_json: bool) -> None:
-    """Revoke the key KEY_ID (CRTN...): a running server refuses it within a second."""
+    """Revoke the key KEY_ID (CRTN...).
+
+    A running server refuses it within a second."""
     from craton.access.policy import authorize_grant
 
     with opened() as platform:

@@ -69,7 +69,9 @@ def _row(model: dict[str, Any]) -> tuple[str, ...]:
 @connection_options
 @json_option
 def unload(name: str, url: str | None, key: str | None, as_json: bool) -> None:
-    """End the worker of the model NAME, so that its memory is free. The next request loads it again."""
+    """End the worker of the model NAME: its memory is free.
+
+    The next request loads it again."""
     answer = connect(url, key).delete(f"/craton/v1/loaded/{name}")
     if as_json:
         print_json({"model": name, "unloaded": answer["unloaded"]})
@@ -99,8 +101,8 @@ def delete(name: str, yes: bool, key: str | None, as_json: bool) -> None:
         authorize(who, Action.WRITE if owner == who.tenant else Action.OPERATE)
         if not yes:
             _confirm(f"Delete {info.id} ({human_bytes(info.size_bytes)})?")
+        _unload_quietly(info.id, key)  # first: a server cannot find what is deleted
         platform.hub.delete(owner, repo)
-    _unload_quietly(info.id, key)
     print_json({"deleted": info.id}) if as_json else say(f"{info.id} is deleted.")
 
 

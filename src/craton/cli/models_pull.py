@@ -69,8 +69,8 @@ def pull(
     craton models pull --starters
     craton models pull smollm2-135m-instruct
     craton models pull ./llama.gguf --name acme/llama
-    craton models pull ./my-bert/                     a safetensors folder
-    craton models pull hf:org/name                    also hf:org/name@revision:Q4_K_M
+    craton models pull ./my-bert/             a safetensors folder
+    craton models pull hf:org/name            also hf:org/name@revision:Q4_K_M
 
     Weights are safetensors or GGUF: pickles are left out. HF_ENDPOINT names another hub, HF_TOKEN opens
     private models.

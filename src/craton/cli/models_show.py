@@ -33,7 +33,9 @@ def show(
     key: str | None,
     as_json: bool,
 ) -> None:
-    """Show what the model NAME is, and whether it fits into memory, before it is loaded.
+    """Show what the model NAME is, and whether it will fit.
+
+    Numbers of memory come before anything is loaded.
 
     \b
     craton models show smollm2-135m-instruct

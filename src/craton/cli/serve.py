@@ -35,6 +35,10 @@ or with any client:
 def serve(host: str, port: int, log_level: str, log_format: str | None) -> None:
     """Serve models over the APIs of Bedrock, OpenAI and Anthropic.
 
+    \b
+    craton serve
+    craton serve --host 0.0.0.0 --port 9000 --log-level info
+
     The first start makes a root key (CRATON_HOME/root.key) and shows it once.
     """
     from craton.app.build import Server, open_platform

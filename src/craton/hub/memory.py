@@ -36,7 +36,7 @@ def memory_needed(info: ModelInfo, context: int, parallel: int = 1) -> MemoryNee
     327 at 8,192 (estimate 367).
     """
     details = info.details or {}
-    width, vocabulary = details.get("embedding_length", 0), details.get("vocabulary", 0)
+    width, vocabulary = details.get("embedding_length") or 0, details.get("vocabulary") or 0
     heads = info.kv_heads or 0
     if info.engine == "bert":
         activations = BATCH_TOKENS * parallel * (12 * width + heads * context) * 4

@@ -15,22 +15,24 @@ MAX_PATH_BYTES = 1024
 MAX_SEGMENT_BYTES = 255
 MAX_DEPTH = 64
 
-RESERVED_NAMESPACES = frozenset(
-    {
-        "agents",
-        "anthropic",
-        "api",
-        "console",
-        "datasets",
-        "docs",
-        "guardrail",
-        "guardrails",
-        "healthz",
-        "knowledgebases",
-    }
-    | {"metrics", "model", "models", "openai", "readyz", "resolve", "s3", "spaces", "v1", "v2", "xet"}
-)
-"""First path segments that the router uses for itself."""
+_OWN_SEGMENTS = """
+anthropic api console datasets docs healthz metrics models openai readyz resolve s3 spaces v1 v2 xet
+"""
+_AWS_SEGMENTS = """
+advanced-prompt-optimization-job advanced-prompt-optimization-jobs agenticretrievestream agents async-invoke
+automated-reasoning-policies create-foundation-model-agreement custom-models data-retention delete-foundation-
+model-agreement enforcedguardrailsconfiguration evaluation-job evaluation-jobs flows foundation-model-
+availability foundation-models generatequery guardrail guardrail-checks guardrails imported-models inference-
+profiles knowledgebases list-foundation-model-agreement-offers listtagsforresource logging marketplace-model
+model model-copy-jobs model-customization model-customization-jobs model-import-jobs model-invocation-job model-
+invocation-jobs optimize-prompt prompt-routers prompts provisioned-model-throughput provisioned-model-
+throughputs rerank resource-policy resourcepolicy retrievalinstructions retrieveandgenerate
+retrieveandgeneratestream sessions tagresource tags untagresource use-case-for-model-access
+"""
+RESERVED_NAMESPACES = frozenset((_OWN_SEGMENTS + _AWS_SEGMENTS).split())
+"""First path segments, in lower case, that routes use: a namespace of that name could not be told from them.
+
+tests/app/test_one_port.py holds this list against the route table."""
 
 _REPO_PART = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,95}")
 _REF = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._/-]{0,254}")

@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.markdown import Markdown
 from rich.padding import Padding
 from rich.prompt import FloatPrompt, IntPrompt, Prompt
+from rich.rule import Rule
 from rich.syntax import Syntax
 from rich.text import Text
 
@@ -52,8 +53,8 @@ class Terminal:
         return min(self._console.width, WIDTH)
 
     def title(self, lesson: Lesson) -> None:
-        self._console.rule(f"[bold]{lesson.title}[/bold]", style="cyan")
-        self._console.print(Text(f"{lesson.name} · about {lesson.minutes} minutes", style="dim"), justify="center")
+        line = f"{lesson.name} · about {lesson.minutes} minutes"
+        self._console.print(Rule(Text(line, style="dim"), style="cyan"), width=self._columns)
 
     def prose(self, text: str) -> None:
         self._console.print(

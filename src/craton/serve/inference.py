@@ -18,6 +18,7 @@ from craton.core.chat import ChatRequest, Event, Usage
 from craton.core.errors import CratonError, DeadlineExceeded
 from craton.core.model import EmbedAnswer, EmbedRequest, ModelInfo
 from craton.core.streams import closing
+from craton.serve.counting import Counting
 from craton.serve.deadline import until
 from craton.serve.directory import Directory, Target
 from craton.serve.guarding import guard
@@ -81,6 +82,7 @@ class Inference:
         self,
         directory: Directory,
         pool: Pool,
+        counting: Counting,
         meter: Meter,
         checker: SchemaChecker,
         prices: Prices,
@@ -92,6 +94,7 @@ class Inference:
     ) -> None:
         self._directory = directory
         self._pool = pool
+        self._counting = counting
         self._meter = meter
         self._checker = checker
         self._prices = prices
@@ -132,11 +135,10 @@ class Inference:
             return answer
 
     async def count_tokens(self, call: Call, request: ChatRequest) -> int:
+        refuse_contradictions(request)
         target = await self._directory.find(call.caller.tenant, request.model)
         refuse_verb(target.info, "chat")
-        async with self._pool.use(target) as loaded:
-            refuse_unmet(target.info, loaded.engine.capabilities, request)
-            return await loaded.engine.count_tokens(replace(request, model=target.info.id))
+        return await self._counting.count(target, replace(request, model=target.info.id))
 
     async def models(self, caller: Caller) -> list[ModelInfo]:
         return [target.info for target in await self._directory.targets(caller.tenant)]

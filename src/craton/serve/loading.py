@@ -41,16 +41,30 @@ class EngineLoader:
         isolated = info.engine in IN_WORKERS or options.pop("worker", False)
         if not isolated and info.engine != "echo":
             raise Unsupported(f"Running {info.id!r}", "No engine here runs this kind of model.")
-        spec = EngineSpec(info.engine, info.id, info, await asyncio.to_thread(self._local_files, target), options)
-        if not isolated:
-            return await asyncio.to_thread(EchoEngine.load, spec)
-        worker = Worker(spec)
-        try:
-            await worker.start()
-        except BaseException:
-            await worker.close()
-            raise
-        return worker
+        spec = await self._spec(target, info.engine, options)
+        return await _start(spec) if isolated else await asyncio.to_thread(EchoEngine.load, spec)
+
+    async def load_counter(self, target: Target) -> Engine:
+        """A worker that counts the tokens of this model's prompts and does nothing else.
+
+        Raises Unsupported where only the model counts exactly, or what loading the model would raise.
+        """
+        engine = target.info.engine
+        return await _start(await self._spec(target, f"{engine}_counter", dict(self._options.get(engine, {}))))
+
+    async def _spec(self, target: Target, engine: str, options: dict[str, Any]) -> EngineSpec:
+        files = await asyncio.to_thread(self._local_files, target)
+        return EngineSpec(engine, target.info.id, target.info, files, options)
 
     def _local_files(self, target: Target) -> dict[str, str]:
         return {name: str(self._blob_path(digest)) for name, digest in target.files.items()}
+
+
+async def _start(spec: EngineSpec) -> Worker:
+    worker = Worker(spec)
+    try:
+        await worker.start()
+    except BaseException:
+        await worker.close()
+        raise
+    return worker

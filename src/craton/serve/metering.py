@@ -12,12 +12,15 @@ import hashlib
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from operator import attrgetter, itemgetter
 from typing import Any
 
 import msgspec
-from sqlalchemy import delete, insert
+from sqlalchemy import Connection, Table, delete, insert
+from sqlalchemy.exc import IntegrityError
 
 from craton.core.chat import ChatRequest, Delta, Event, Folder, Stop, Usage
+from craton.core.errors import InvalidRequest
 from craton.core.model import EmbedRequest
 from craton.serve.tables import requests, traces
 from craton.store.database import Database
@@ -29,6 +32,15 @@ BACKLOG = 20_000  # rows that may wait in memory while the database cannot be wr
 MAX_TRACE = 256 * 1024  # bytes of JSON kept of a request or an answer
 
 log = logging.getLogger("craton.metering")
+
+_NAMES = (
+    *("tenant", "id", "key_id", "started", "dialect", "operation", "resolved", "revision", "engine"),
+    *("status", "error", "stop", "first_token_seconds", "seconds", "cost"),
+)
+_VALUES = attrgetter(*_NAMES)
+_HOPELESS = (InvalidRequest, IntegrityError, OverflowError, UnicodeError, RecursionError)
+BINARY = (b'"data":"', b'"redacted":"', b'"bytes":"')  # where `core.chat` has bytes
+_ENCODER = msgspec.json.Encoder()
 
 
 @dataclass(slots=True)
@@ -42,7 +54,7 @@ class Record:
     dialect: str
     operation: str
     model: str
-    request: ChatRequest | EmbedRequest
+    request: ChatRequest | EmbedRequest | None
     resolved: str = ""
     revision: str = ""
     engine: str = ""
@@ -65,14 +77,15 @@ class Record:
         elif isinstance(event, Usage):
             self.usage = event
 
+    def forget_content(self) -> None:
+        """Keeps what the row needs: there will be no trace."""
+        self.request = None
+        self.events = []
+
     def row(self) -> dict[str, Any]:
         usage = self.usage or Usage(0, 0)
-        names = (
-            "tenant id key_id started dialect operation resolved revision engine status error stop "
-            "first_token_seconds seconds cost"
-        )
-        return {name: getattr(self, name) for name in names.split()} | {
-            "model": self.model[:512],
+        return dict(zip(_NAMES, _VALUES(self), strict=True)) | {
+            "model": self.model[:512].replace("\0", "\ufffd"),  # PostgreSQL holds no NUL
             "input_tokens": usage.input,
             "output_tokens": usage.output,
             "cached_tokens": usage.cached_input,
@@ -111,6 +124,8 @@ class Meter:
         self._clock = clock
         self._keep_content = keep_content
         self._keep_seconds = keep_days * 86_400
+        self._insert_row = _Insert(requests, database)
+        self._insert_trace = _Insert(traces, database)
         self._records: list[Record] = []
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -124,12 +139,15 @@ class Meter:
         self._wake.set()
 
     async def flush(self) -> None:
-        """Everything added so far is committed when this returns. What cannot be written is kept for the next try."""
+        """Everything added so far is committed when this returns. Rows that cannot be written are kept for the next
+        try, without what was said: thousands of prompts would fill the memory of a server whose disk is full."""
         while self._records:
             group, self._records = self._records[:GROUP_ROWS], self._records[GROUP_ROWS:]
             try:
-                await asyncio.to_thread(self._write, group)
+                await asyncio.to_thread(self._write_each_if_need_be, group)
             except BaseException:
+                for record in group:
+                    record.forget_content()
                 self._records = (group + self._records)[-BACKLOG:]
                 raise
 
@@ -155,26 +173,53 @@ class Meter:
                 await asyncio.sleep(RETRY_SECONDS)
                 self._wake.set()
 
+    def _write_each_if_need_be(self, records: list[Record]) -> None:
+        """One row that no database can hold (a provider's absurd count, say) must not keep the others back."""
+        try:
+            self._write(records)
+        except _HOPELESS:
+            for record in records:
+                try:
+                    self._write([record])
+                except _HOPELESS:
+                    log.exception("the row of request %s cannot be written", record.id)
+
     def _write(self, records: list[Record]) -> None:
         now = self._clock()
         rows = [record.row() for record in records]
-        contents = [record.trace(now) for record in records] if self._keep_content else []
+        told = [record for record in records if self._keep_content and record.request is not None]
+        contents = [record.trace(now) for record in told]
         with self._database.write() as connection:
-            connection.execute(insert(requests), rows)
+            self._insert_row(connection, rows)
             if contents:
-                connection.execute(insert(traces), contents)
+                self._insert_trace(connection, contents)
 
     def _forget_old(self) -> None:
         with self._database.write() as connection:
             connection.execute(delete(traces).where(traces.c.created < self._clock() - self._keep_seconds))
 
 
+class _Insert:
+    """Inserts many rows by a statement compiled once: SQLAlchemy would work out each row's parameters anew, which takes
+    longer than inserting them."""
+
+    def __init__(self, table: Table, database: Database) -> None:
+        compiled = insert(table).compile(dialect=database.engine.dialect)
+        self._statement = str(compiled)
+        self._order = itemgetter(*compiled.positiontup) if compiled.positiontup else None
+
+    def __call__(self, connection: Connection, rows: list[dict[str, Any]]) -> None:
+        connection.exec_driver_sql(self._statement, [self._order(row) for row in rows] if self._order else rows)
+
+
 def _as_json(value: Any) -> str:
-    plain = msgspec.to_builtins(value, builtin_types=(bytes,))
-    encoded = msgspec.json.encode(_without_bytes(plain)).decode()
-    if len(encoded) <= MAX_TRACE:
-        return encoded
-    return msgspec.json.encode({"truncated": True, "characters": len(encoded), "begins": encoded[:MAX_TRACE]}).decode()
+    encoded = _ENCODER.encode(value)
+    if any(mark in encoded for mark in BINARY):
+        encoded = _ENCODER.encode(_without_bytes(msgspec.to_builtins(value, builtin_types=(bytes,))))
+    text = encoded.decode()
+    if len(text) <= MAX_TRACE:
+        return text
+    return _ENCODER.encode({"truncated": True, "characters": len(text), "begins": text[:MAX_TRACE]}).decode()
 
 
 def _without_bytes(value: Any) -> Any:

@@ -95,6 +95,10 @@ class Pool:
             loaded.users -= 1
             loaded.last_used = self._monotonic()
 
+    def holds(self, target: Target) -> bool:
+        """Whether it is loaded now: `use` would not wait."""
+        return target.key in self._state.loaded
+
     async def unload(self, model: str) -> bool:
         """Ends every loaded revision of this model, in use or not. False when none was loaded."""
         keys = [key for key, loaded in self._state.loaded.items() if loaded.target.info.id == model]

@@ -5,8 +5,8 @@ https://opentelemetry.io/docs/specs/semconv/gen-ai/gen-ai-spans/
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
-from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 from craton.core.chat import ChatRequest
@@ -16,6 +16,8 @@ from craton.serve.metering import Record
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider
 
+CLOSE_SECONDS = 3.0  # to send what is left; a collector that is gone must not hold up the end
+MAX_NAME = 512  # characters kept of a model's name, which the caller chose
 _ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 
 
@@ -31,14 +33,15 @@ class Spans:
         """None when no endpoint is set. Raises Unsupported when one is, but the extra is not installed."""
         if not any(environment.get(name) for name in _ENDPOINTS):
             return None
-        if find_spec("opentelemetry.sdk") is None or find_spec("opentelemetry.exporter") is None:
+        try:
+            from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+            from opentelemetry.sdk.resources import Resource
+            from opentelemetry.sdk.trace import TracerProvider
+            from opentelemetry.sdk.trace.export import BatchSpanProcessor
+        except ImportError as error:
             raise Unsupported(
                 "Exporting OpenTelemetry spans without its libraries", "Install them: pip install 'craton[telemetry]'"
-            )
-        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
-        from opentelemetry.sdk.resources import Resource
-        from opentelemetry.sdk.trace import TracerProvider
-        from opentelemetry.sdk.trace.export import BatchSpanProcessor
+            ) from error
 
         provider = TracerProvider(
             resource=Resource.create({"service.name": environment.get("OTEL_SERVICE_NAME", "craton")}),
@@ -52,7 +55,7 @@ class Spans:
 
         operation = "chat" if isinstance(record.request, ChatRequest) else "embeddings"
         span = self._tracer.start_span(
-            f"{operation} {record.resolved or record.model}",
+            f"{operation} {record.resolved or record.model[:MAX_NAME]}",
             kind=SpanKind.SERVER,
             start_time=int(record.started * 1e9),
             attributes=_attributes(record, operation),
@@ -62,15 +65,17 @@ class Spans:
         span.end(end_time=int((record.started + record.seconds) * 1e9))
 
     def close(self) -> None:
-        """Sends what is left."""
-        self._provider.shutdown()
+        """Sends what is left, for CLOSE_SECONDS at most."""
+        closing = threading.Thread(target=self._provider.shutdown, daemon=True)
+        closing.start()
+        closing.join(CLOSE_SECONDS)
 
 
 def _attributes(record: Record, operation: str) -> dict[str, str | int | float | list[str]]:
     attributes: dict[str, str | int | float | list[str] | None] = {
         "gen_ai.operation.name": operation,
         "gen_ai.provider.name": f"craton.{record.engine}" if record.engine else "craton",
-        "gen_ai.request.model": record.model,
+        "gen_ai.request.model": record.model[:MAX_NAME],
         "gen_ai.response.model": record.resolved or None,
         "gen_ai.response.id": record.id,
         "gen_ai.response.finish_reasons": [record.stop] if record.stop else None,
@@ -80,6 +85,7 @@ def _attributes(record: Record, operation: str) -> dict[str, str | int | float |
         "craton.tenant": record.tenant,
         "craton.dialect": record.dialect,
         "craton.operation": record.operation,
+        "craton.status": record.status,
     }
     if isinstance(record.request, ChatRequest):
         sampling = record.request.sampling
@@ -87,6 +93,7 @@ def _attributes(record: Record, operation: str) -> dict[str, str | int | float |
             "gen_ai.request.max_tokens": sampling.max_tokens,
             "gen_ai.request.temperature": sampling.temperature,
             "gen_ai.request.top_p": sampling.top_p,
+            "gen_ai.request.top_k": sampling.top_k,
             "gen_ai.request.seed": sampling.seed,
         }
     return {name: value for name, value in attributes.items() if value is not None}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from typing import Any, Protocol
 
 from craton.core.access import Action, Caller
@@ -109,6 +110,9 @@ def _number(request: Request, name: str, default: float) -> float:
     if text is None:
         return default
     try:
-        return float(text)
+        number = float(text)
     except ValueError:
-        raise InvalidRequest("must be a number", name) from None
+        number = math.nan
+    if not math.isfinite(number):
+        raise InvalidRequest("must be a number", name)
+    return number

@@ -83,9 +83,9 @@ class TokenCounter:
 
     def _render(self, messages: list[Json], **variables: Any) -> str:
         """Raises Unsupported when the template fails: llama.cpp may know what to do."""
-        marks = {"bos_token": self._tokenizer.bos_token, "eos_token": self._tokenizer.eos_token}
+        bos, eos = self._tokenizer.bos_token, self._tokenizer.eos_token
         try:
-            return render(self._template, messages, **marks, **variables)
+            return render(self._template, messages, bos_token=bos, eos_token=eos, **variables)
         except InvalidRequest as error:
             raise Unsupported("counting tokens without the model", error.reason) from error
 

@@ -6,7 +6,7 @@ import hashlib
 import secrets
 from collections import OrderedDict
 from collections.abc import AsyncGenerator, Callable
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 
 from craton.core.chat import ChatRequest, Event, Json, Stop, Usage
 from craton.core.errors import InvalidRequest, ModelFailed, Unsupported
@@ -91,16 +91,29 @@ class LlamaCppEngine:
         """The request as the chat template gets it."""
         return request if self._native_tools else write_tools(request)
 
+    def _conversation(self, request: ChatRequest) -> Json:
+        """The conversation, which our own sandbox has rendered once before.
+
+        llama.cpp renders it on threads of its own, where a template without an end would run for ever and nobody would
+        notice. Here it stops the heartbeat, which ends this worker. Costs about 0.1 ms.
+        """
+        body = conversation(request)
+        if self._template is not None:
+            with suppress(InvalidRequest):  # llama.cpp knows what to do for some templates that refuse a conversation
+                variables = body.get("chat_template_kwargs", {})
+                render(self._template, body["messages"], tools=body.get("tools"), **variables)
+        return body
+
     async def _prompt(self, request: ChatRequest) -> str:
         try:
-            return await self._server.prompt(conversation(self._prompted(request)))
+            return await self._server.prompt(self._conversation(self._prompted(request)))
         except RefusedError as error:
             raise failure(self._model, error.error) from error
 
     async def _plain(self, request: ChatRequest) -> AsyncGenerator[Event, None]:
         """llama.cpp renders, parses reasoning and (where the template knows them) tool calls."""
         request = self._prompted(request)
-        body = conversation(request) | chat_limits(request)
+        body = self._conversation(request) | chat_limits(request)
         if request.output_schema is not None:
             body["grammar"] = await self._compiled(grammar.answer(request.output_schema.schema), "output_schema")
         reader = ChatReader(request.sampling.logprobs)

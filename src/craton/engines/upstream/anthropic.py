@@ -20,10 +20,11 @@ from craton.engines.upstream.anthropic_request import AnthropicOptions, write_me
 from craton.engines.upstream.failures import Malformed
 from craton.engines.upstream.sse import read_events
 from craton.engines.upstream.transport import Timeouts, Transport
+from craton.engines.upstream.words import TokenCount
 
 
 class _Count(Struct):
-    input_tokens: int
+    input_tokens: TokenCount
 
 
 class AnthropicUpstream:

@@ -10,6 +10,7 @@ from msgspec import Struct, field
 from craton.core.chat import Event, StopReason, Usage
 from craton.engines.upstream.assembly import Assembler
 from craton.engines.upstream.failures import Malformed, Reported
+from craton.engines.upstream.words import TokenCount
 
 _STOPS: dict[str, StopReason] = {
     "end_turn": "end_turn",
@@ -26,16 +27,16 @@ class _Event(Struct, tag_field="type"):
 
 
 class _Thinking(Struct):
-    thinking_tokens: int | None = None
+    thinking_tokens: TokenCount | None = None
 
 
 class _Usage(Struct):
     """Of input, only what was neither read from nor written to the cache."""
 
-    input_tokens: int | None = None
-    output_tokens: int | None = None
-    cache_read_input_tokens: int | None = None
-    cache_creation_input_tokens: int | None = None
+    input_tokens: TokenCount | None = None
+    output_tokens: TokenCount | None = None
+    cache_read_input_tokens: TokenCount | None = None
+    cache_creation_input_tokens: TokenCount | None = None
     output_tokens_details: _Thinking | None = None
 
 

@@ -30,13 +30,14 @@ from craton.engines.upstream.bedrock_signing import AwsKeys, BearerKey
 from craton.engines.upstream.failures import Malformed
 from craton.engines.upstream.transport import Timeouts, Transport
 from craton.engines.upstream.vectors import pack
+from craton.engines.upstream.words import TokenCount
 
 _EVENT_STREAM = "application/vnd.amazon.eventstream"
 _TITAN_AT_ONCE = 4
 
 
 class _Count(Struct):
-    inputTokens: int
+    inputTokens: TokenCount
 
 
 class BedrockUpstream:

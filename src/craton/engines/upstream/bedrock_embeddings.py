@@ -16,13 +16,14 @@ from craton.core.model import EmbedAnswer, EmbedRequest
 from craton.engines.upstream.bedrock_request import BedrockOptions
 from craton.engines.upstream.failures import Malformed
 from craton.engines.upstream.vectors import pack, share
+from craton.engines.upstream.words import TokenCount
 
 COHERE_BATCH = 96
 
 
 class TitanVector(Struct):
     embedding: list[float]
-    inputTextTokenCount: int
+    inputTextTokenCount: TokenCount
 
 
 class _ByKind(Struct):
@@ -82,5 +83,5 @@ def read_cohere(body: bytes, headers: Mapping[str, str], request: EmbedRequest) 
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         raise Malformed("it is not a list of embeddings of Cohere") from None
     told = headers.get("x-amzn-bedrock-input-token-count", "")
-    tokens, estimated = share(int(told) if told.isdecimal() else None, request.inputs)
+    tokens, estimated = share(int(told) if told.isdecimal() and len(told) < 13 else None, request.inputs)
     return pack(rows, tokens, estimated=estimated)

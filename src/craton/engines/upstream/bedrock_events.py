@@ -13,6 +13,7 @@ from msgspec import Struct
 from craton.core.chat import Event, StopReason, Usage
 from craton.engines.upstream.assembly import Assembler
 from craton.engines.upstream.failures import Malformed, Reported
+from craton.engines.upstream.words import TokenCount
 
 _STOPS: dict[str, StopReason] = {
     "end_turn": "end_turn",
@@ -81,10 +82,10 @@ class _MessageStop(Struct):
 class _Tokens(Struct):
     """inputTokens: only what was neither read from nor written to the cache."""
 
-    inputTokens: int
-    outputTokens: int
-    cacheReadInputTokens: int | None = None
-    cacheWriteInputTokens: int | None = None
+    inputTokens: TokenCount
+    outputTokens: TokenCount
+    cacheReadInputTokens: TokenCount | None = None
+    cacheWriteInputTokens: TokenCount | None = None
 
 
 class _Metadata(Struct):

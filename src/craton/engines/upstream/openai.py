@@ -23,7 +23,7 @@ from craton.engines.upstream.openai_request import OpenAIOptions, write_chat
 from craton.engines.upstream.sse import read_events
 from craton.engines.upstream.transport import Timeouts, Transport
 from craton.engines.upstream.vectors import pack, share
-from craton.engines.upstream.words import drop_unset
+from craton.engines.upstream.words import TokenCount, drop_unset
 
 
 class _Embedding(Struct):
@@ -32,7 +32,7 @@ class _Embedding(Struct):
 
 
 class _EmbedUsage(Struct):
-    prompt_tokens: int | None = None
+    prompt_tokens: TokenCount | None = None
 
 
 class _Embeddings(Struct):

@@ -10,7 +10,7 @@ from msgspec import Struct, field
 from craton.core.chat import ChatRequest, Event, StopReason, TokenLogprob, Usage
 from craton.engines.upstream.assembly import Assembler
 from craton.engines.upstream.failures import Malformed, Reported
-from craton.engines.upstream.words import text_bytes
+from craton.engines.upstream.words import TokenCount, text_bytes
 
 _BYTES_A_TOKEN = 4
 """Of English text, in the vocabularies of today's models; for estimates only."""
@@ -70,20 +70,20 @@ class _Choice(Struct):
 
 
 class _InputDetails(Struct):
-    cached_tokens: int | None = None
-    cache_write_tokens: int | None = None
+    cached_tokens: TokenCount | None = None
+    cache_write_tokens: TokenCount | None = None
 
 
 class _OutputDetails(Struct):
-    reasoning_tokens: int | None = None
+    reasoning_tokens: TokenCount | None = None
 
 
 class _Usage(Struct):
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
+    prompt_tokens: TokenCount = 0
+    completion_tokens: TokenCount = 0
     prompt_tokens_details: _InputDetails | None = None
     completion_tokens_details: _OutputDetails | None = None
-    prompt_cache_hit_tokens: int | None = None  # DeepSeek
+    prompt_cache_hit_tokens: TokenCount | None = None  # DeepSeek
 
 
 class Chunk(Struct):

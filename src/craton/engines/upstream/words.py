@@ -1,12 +1,17 @@
-"""What the three request writers share."""
+"""What the three wires share."""
 
 from __future__ import annotations
 
 import base64
-from typing import Any
+from typing import Annotated, Any
+
+from msgspec import Meta
 
 from craton.core.chat import ChatRequest, Json, Part, TextPart, ToolUsePart
 from craton.core.errors import Unsupported
+
+TokenCount = Annotated[int, Meta(ge=0, le=2**40)]
+"""As providers tell it; the bounds keep an absurd one out of the counters and sums."""
 
 
 def kept(extra: Json | None, name: str) -> Any:

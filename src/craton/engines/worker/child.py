@@ -24,6 +24,7 @@ from craton.engines.worker.connection import Connection
 from craton.engines.worker.errors import to_wire
 from craton.engines.worker.frames import Frames, Load, LoadFailed, Ready, ServerFrame, encode
 from craton.engines.worker.host import Host
+from craton.engines.worker.memory import bound_memory, headroom
 
 _PR_SET_PDEATHSIG = 1
 
@@ -39,6 +40,8 @@ def main() -> None:
             traceback.print_exc(file=sys.stderr)
         sock.sendall(encode(LoadFailed(to_wire(error, load.spec.model))))
         return
+    if (extra := headroom(load.spec)) is not None:
+        bound_memory(extra)
     asyncio.run(_serve(sock, engine, load))
 
 
@@ -81,7 +84,8 @@ def _loader(module: str, name: str) -> Callable[[EngineSpec], Engine]:
 
 _ENGINES: dict[str, Callable[[EngineSpec], Engine]] = {
     "echo": _load_echo,
-    "llama_cpp": _loader("craton.engines.llama_cpp", "LlamaCppEngine"),
+    "llama_cpp": _loader("craton.engines.llama_cpp.engine", "LlamaCppEngine"),
+    "llama_cpp_counter": _loader("craton.engines.llama_cpp.counter", "TokenCounter"),
     "bert": _loader("craton.engines.bert", "BertEngine"),
 }
 

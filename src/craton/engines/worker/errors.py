@@ -20,7 +20,8 @@ def to_wire(error: BaseException, model: str) -> WireError:
     name = type(error).__name__
     if isinstance(error, CratonError) and name in _PARAMETERS:
         return WireError(name, tuple(_plain(getattr(error, parameter)) for parameter in _PARAMETERS[name][1]))
-    return WireError("ModelFailed", (model, "an internal error of its engine"))
+    reason = "it ran out of memory" if isinstance(error, MemoryError) else "an internal error of its engine"
+    return WireError("ModelFailed", (model, reason))
 
 
 def from_wire(error: WireError, model: str) -> CratonError:

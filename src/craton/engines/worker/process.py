@@ -1,4 +1,4 @@
-"""Starting a worker's process: a socket pair, a clean environment, its output kept in a short ring.
+"""Starting a worker's process: a socket pair, a clean environment, a temporary folder, its output in a short ring.
 
 A socket pair has no path and no port: nobody else can find it, and it is gone with its last holder. (DESIGN.md asked
 for a 0700 folder; this needs none.)
@@ -9,9 +9,11 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
+import shutil
 import signal
 import socket
 import sys
+import tempfile
 from collections import deque
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
@@ -29,7 +31,6 @@ _PASSED = (
     "HOME",
     "LANG",
     "LC_ALL",
-    "TMPDIR",
     "TZ",
     "LD_LIBRARY_PATH",
     "DYLD_LIBRARY_PATH",
@@ -54,14 +55,19 @@ def clean_environment(environment: Mapping[str, str]) -> dict[str, str]:
 
 
 class Process:
-    """A running child with its end of the socket. `spawn` makes one."""
+    """A running child with its end of the socket. `spawn` makes one.
 
-    def __init__(self, process: asyncio.subprocess.Process, sock: socket.socket) -> None:
+    Its TMPDIR is a folder of its own (mode 0700), removed when it has ended, however it ended.
+    """
+
+    def __init__(self, process: asyncio.subprocess.Process, sock: socket.socket, folder: Path) -> None:
         self._process = process
+        self._folder = folder
         self.sock = sock
         self.pid = process.pid
         self._lines: deque[str] = deque(maxlen=KEPT_LINES)
         self._reading = asyncio.create_task(self._read_output())
+        self._cleaned = asyncio.create_task(self._clean_up())
 
     @classmethod
     async def spawn(
@@ -70,11 +76,12 @@ class Process:
         """Runs `python -m module FD PID *arguments`. Cancelling this leaves no process behind."""
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
+        folder = Path(tempfile.mkdtemp(prefix="craton-"))  # made with mode 0700
         starting = asyncio.ensure_future(
             asyncio.create_subprocess_exec(
                 sys.executable,
                 *("-s", "-P", "-m", module, str(theirs.fileno()), str(os.getpid()), *arguments),
-                env=clean_environment(os.environ if environment is None else environment),
+                env=clean_environment(os.environ if environment is None else environment) | {"TMPDIR": str(folder)},
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=asyncio.subprocess.STDOUT,
@@ -84,15 +91,16 @@ class Process:
             )
         )
         try:
-            return cls(await asyncio.shield(starting), ours)
+            return cls(await asyncio.shield(starting), ours, folder)
         except asyncio.CancelledError:
-            process = cls(await starting, ours)  # asyncio leaves a process that is cancelled half way unreaped
+            process = cls(await starting, ours, folder)  # asyncio leaves a process that is cancelled half way unreaped
             ours.close()
             process.kill()
             await process.wait()
             raise
         except OSError:
             ours.close()
+            shutil.rmtree(folder, ignore_errors=True)
             raise
         finally:
             theirs.close()
@@ -105,6 +113,10 @@ class Process:
                 self._lines.append(line)
                 log.debug("worker %d: %s", self.pid, line)
 
+    async def _clean_up(self) -> None:
+        await self._process.wait()
+        await asyncio.to_thread(shutil.rmtree, self._folder, ignore_errors=True)
+
     def last_words(self) -> str:
         """The end of what it printed: for the server's log, never for clients."""
         return "\n".join(self._lines)
@@ -114,8 +126,9 @@ class Process:
             self._process.kill()
 
     async def wait(self) -> int:
-        """Its exit code, negative for a signal. Its output has been read by then."""
+        """Its exit code, negative for a signal. Its output has been read and its folder removed by then."""
         code = await self._process.wait()
+        await asyncio.shield(self._cleaned)
         await asyncio.wait([self._reading], timeout=1)
         self._reading.cancel()
         return code

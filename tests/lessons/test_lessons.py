@@ -1,0 +1,134 @@
+"""Every lesson, played against a real server with the starter models; and the guide's rows."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from craton.lessons.shelf import Shelf
+from tests.servers import RunningServer, clean_environment
+
+SHELF = Shelf.installed()
+LESSONS = SHELF.lessons()
+ROOT = Path(__file__).parents[2]
+ROWS_OF_THE_GUIDE = 123
+
+pytestmark = pytest.mark.xdist_group("lessons")
+
+
+@pytest.fixture(scope="session")
+def mission(starter_files: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    """What `make mission` reports, with a server of its own."""
+    environment = clean_environment(tmp_path_factory.mktemp("mission") / "home")
+    command = [sys.executable, "-m", "craton", "learn", "mission", "--json", "--from", str(starter_files)]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600, check=False)
+    assert done.stdout, done.stderr
+    found: dict[str, Any] = msgspec.json.decode(done.stdout)
+    assert done.returncode == (1 if found["totals"]["failed"] else 0)
+    return found
+
+
+@pytest.mark.parametrize("name", SHELF.names())
+def test_a_lesson_passes_and_its_breaks_are_noticed(name: str, mission: dict[str, Any]) -> None:
+    lesson = SHELF.lesson(name)
+    played = next(found for found in mission["lessons"] if found["name"] == name)
+    assert (played["status"], played["reason"]) == ("passed", "")
+    assert played["checks"] == [step.name for step in lesson.steps("check")]
+    assert played["seconds"] < 60 * lesson.minutes
+
+
+def test_every_row_that_claims_a_lesson_works(mission: dict[str, Any]) -> None:
+    claimed = {row.id for row in SHELF.rows() if row.proof}
+    assert {row["id"] for row in mission["rows"] if row["status"] == "works"} == claimed
+    assert mission["total"] == sum(mission["totals"].values()) == ROWS_OF_THE_GUIDE
+
+
+@pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: lesson.name)
+def test_every_check_of_a_lesson_is_made_to_fail_in_it(lesson: Any) -> None:
+    assert {step.breaks for step in lesson.steps("break")} == {step.name for step in lesson.steps("check")}
+
+
+@pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: lesson.name)
+def test_a_lesson_imports_nothing_of_craton(lesson: Any) -> None:
+    for part in lesson.parts:
+        assert not re.search(r"^\s*(import|from) craton\b", getattr(part, "code", ""), re.MULTILINE)
+
+
+def test_the_rows_are_the_guides() -> None:
+    rows = SHELF.rows()
+    assert len(rows) == len({row.id for row in rows}) == ROWS_OF_THE_GUIDE
+    chapters = list(dict.fromkeys(row.chapter for row in rows))
+    assert chapters[0] == "Title and purpose"
+    assert chapters[-1] == "Next steps"
+    assert [row.chapter for row in rows] == [chapter for chapter in chapters for row in rows if row.chapter == chapter]
+    assert all(row.words and row.works_when for row in rows)
+    assert not any(row.proof and row.refused for row in rows)
+
+
+def test_rows_and_checks_name_each_other() -> None:
+    claimed = {(row.id, proof) for row in SHELF.rows() for proof in row.proof}
+    marked = {
+        (row, f"{lesson.name}/{step.name}") for lesson in LESSONS for step in lesson.steps("check") for row in step.rows
+    }
+    assert claimed == marked
+
+
+def test_lessons_are_numbered_without_a_gap() -> None:
+    assert [name[:2] for name in SHELF.names()] == [f"{number:02}" for number in range(1, len(LESSONS) + 1)]
+
+
+def test_the_command_line_plays_checks_and_forgets_a_lesson(model_server: RunningServer) -> None:
+    played = model_server.craton("learn", "start", "02", "--yes")
+    assert "Done: 2 of 2 checks passed." in played.stdout
+    assert "fails now, as it should" in played.stdout
+    folder = model_server.home / "learn" / "02-tokens"
+    assert (folder / "bills.json").is_file()
+    listed = {
+        lesson["name"]: lesson for lesson in msgspec.json.decode(model_server.craton("learn", "list", "--json").stdout)
+    }
+    assert listed["02-tokens"]["passed"] == ["not-words", "exact"]
+    assert listed["02-tokens"]["finished"]
+    assert not listed["01-what-a-model-is"]["finished"]
+    assert model_server.craton("learn", "check", "tokens").returncode == 0
+
+    (folder / "bills.json").write_text('[{"counted": 1, "billed": 2, "request": "none"}]')
+    again = model_server.craton("learn", "check", "tokens", "--json", check=False)
+    assert again.returncode == 1
+    assert msgspec.json.decode(again.stdout)["failed"] == "exact"
+
+    model_server.craton("learn", "reset", "2")
+    assert not folder.exists()
+    assert model_server.craton("learn", "check", "tokens", check=False).returncode == 1
+
+
+def test_a_mission_says_what_could_not_run(server: RunningServer) -> None:
+    done = server.craton("learn", "mission", "--url", server.url, "--json")
+    found = msgspec.json.decode(done.stdout)
+    assert found["totals"]["works"] == found["totals"]["failed"] == 0
+    assert found["totals"]["not run"] == len([row for row in SHELF.rows() if row.proof])
+    assert all("smollm2-135m-instruct" in lesson["reason"] for lesson in found["lessons"])
+
+
+def test_an_unknown_lesson_is_told(server: RunningServer) -> None:
+    done = server.craton("learn", "start", "99", check=False)
+    assert done.returncode == 1
+    assert "craton learn list" in done.stderr
+
+
+def test_a_lesson_whose_model_is_missing_is_not_begun(server: RunningServer) -> None:
+    done = server.craton("learn", "start", "01", "--yes", check=False)
+    assert done.returncode == 1
+    assert "craton models pull --starters" in done.stderr
+    assert not (server.home / "learn").exists()
+
+
+@pytest.mark.parametrize("example", sorted(path.name for path in (ROOT / "examples").glob("*.py")))
+def test_an_example_runs(example: str, model_server: RunningServer) -> None:
+    done = model_server.craton("exec", "--", sys.executable, str(ROOT / "examples" / example))
+    assert len(done.stdout.split()) > 10
