@@ -2,4 +2,4 @@
 
 from craton.cli.main import main
 
-main()
+main(prog_name="craton")

@@ -63,14 +63,6 @@ def test_two_servers_on_one_postgres_serve_the_same_keys(tmp_path: Path, postgre
             assert time.monotonic() - begun < 10  # promised within about a second
 
 
-def test_two_servers_share_a_home(tmp_path: Path, postgres_url: str) -> None:
-    home = tmp_path / "home"
-    with serving(home, config=database_line(postgres_url)) as first, serving(home) as second:
-        assert first.url != second.url
-        assert first.token == second.token
-        assert [status(it, first.token) for it in (first, second)] == [200, 200]
-
-
 @pytest.mark.parametrize("kind", ["sqlite", "postgres"])
 def test_a_strange_request_does_not_stop_the_rows_of_others(
     tmp_path: Path, kind: str, request: pytest.FixtureRequest

@@ -17,7 +17,7 @@ from craton.access.vault import Vault
 from craton.store.database import Database
 from tests.app.asking import Trace, trace_of
 from tests.faults.dialects import NAMES, Failure, Interrupted, OpenAI, outcome, speak
-from tests.faults.seen import wait_until
+from tests.faults.seen import running, wait_until
 from tests.servers import RunningServer, serving
 
 WIRES = ("openai", "anthropic", "bedrock")
@@ -33,6 +33,9 @@ rules:
     reply:
       - text: One moment.
       - {tool: weather, arguments: {city: Zürich}, id: call_1}
+  - when: {contains: slow}
+    reply: one two three four five six seven eight nine ten
+    delay: {between_ms: 5000}
   - when: {contains: cached}
     reply: Quick.
     usage: {input: 20, output: 7, cached_input: 4}
@@ -156,6 +159,22 @@ def test_what_the_provider_refuses_has_its_class_in_every_dialect(dialect: Any, 
         failure.kind
         == {"aws": "ThrottlingException", "openai": "RateLimitError", "anthropic": "RateLimitError"}[dialect.name]
     )
+
+
+def test_the_providers_advice_when_to_come_back_is_passed_on(front: RunningServer, wire: str) -> None:
+    with front.client() as client:
+        body = {"model": wire, "messages": [{"role": "user", "content": "too often"}]}
+        assert client.post("/v1/chat/completions", json=body).headers["retry-after"] == "7"
+
+
+def test_a_caller_who_leaves_ends_the_work_at_the_provider(
+    dialect: Any, wire: str, front: RunningServer, provider: RunningServer
+) -> None:
+    seen = Interrupted(dialect, wire, "slow")
+    seen.first()
+    assert (running(front, wire), running(provider, "echo")) == (1, 1)
+    seen.close()
+    assert wait_until(lambda: running(provider, "echo") == running(front, wire) == 0) < 5
 
 
 def test_a_wrong_stored_key_is_not_the_callers_failure(dialect: Any, wire: str) -> None:

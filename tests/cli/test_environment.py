@@ -137,13 +137,22 @@ def test_a_profile_is_added_and_every_other_line_stays(aws: SimpleNamespace) -> 
 def test_writing_it_again_replaces_only_it(aws: SimpleNamespace) -> None:
     write_profile("craton", HERE, "us-east-1", force=False)
     with aws.config.open("a") as file:
-        file.write("\n[profile later]\nregion = eu-west-1\n")
+        file.write("output = json\n\n# about later\n[profile later]\nregion = eu-west-1\n")
     write_profile("craton", Connection("http://127.0.0.1:9999", HERE.token), "us-east-1", force=False)
     text = aws.config.read_text()
     assert "127.0.0.1:8000" not in text
     assert text.count("[profile craton]") == 1
     assert text.startswith(CONFIG)
-    assert text.endswith("[profile later]\nregion = eu-west-1\n")
+    assert text.endswith("output = json\n\n# about later\n[profile later]\nregion = eu-west-1\n")
+
+
+def test_files_that_are_links_stay_links(aws: SimpleNamespace, tmp_path: Path) -> None:
+    real = tmp_path / "dotfiles-config"
+    aws.config.rename(real)
+    aws.config.symlink_to(real)
+    write_profile("craton", HERE, "us-east-1", force=False)
+    assert aws.config.is_symlink()
+    assert "[profile craton]" in real.read_text()
 
 
 def test_a_strangers_profile_is_refused_and_nothing_is_written(aws: SimpleNamespace) -> None:

@@ -223,7 +223,7 @@ def test_a_template_that_attacks_on_one_message_hurts_only_that_request(
     code, said = pull(home, file, "--name", "acme/sesame", "--shared")
     assert code == 0, said
     file.unlink()
-    with serving(home, config="[server]\ndeadline = 4\n[engines.llama_cpp]\nparallel = 2\ncontext = 512\n") as server:
+    with serving(home, config="[engines.llama_cpp]\nparallel = 2\ncontext = 512\n") as server:
         for model in ("acme/sesame", SMALL):
             answers_again(server, model)
         for attack in ("loop", "swell"):

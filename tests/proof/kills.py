@@ -36,7 +36,7 @@ ABOUT = (
     f"repository commits in the same CRATON_HOME, loads the server from {CLIENTS} clients, and kills both with "
     "kill -9 at random moments. Afterwards every key, every commit with its file's bytes, and every usage row "
     f"whose answer had reached its client more than {WINDOW:.0f} s before the kill must be there. (kill -9 "
-    "keeps the page cache: what a power cut does is shown by tests/store, which replays recorded I/O.)"
+    "keeps the page cache: what a power cut takes is the business of tests/store.)"
 )
 
 

@@ -106,7 +106,7 @@ def _unfinished(server: RunningServer) -> int:
     with server.client() as client:
         while True:
             loaded = client.get("/craton/v1/status").raise_for_status().json()["loaded"]
-            busy = sum(one["running"] + one["waiting"] for one in loaded)
+            busy = sum(int(one["running"]) + int(one["waiting"]) for one in loaded)
             if not busy or time.monotonic() > give_up:
                 return busy
             time.sleep(0.1)

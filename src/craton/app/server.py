@@ -14,22 +14,15 @@ from typing import Any
 
 import msgspec
 import uvicorn
-from msgspec import Struct
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
+from craton.app.address import Running, running
 from craton.wire.gateway import MAX_HEADERS, MAX_PATH
 
 GRACE_SECONDS = 10  # for requests in flight when the server is told to stop
 SWITCH_SECONDS = 0.0005  # that one thread may keep the interpreter while another wants it
 _TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 _FRAMING_PER_BYTE = 8  # of a chunked body: enough for chunks of one byte each
-
-
-class Running(Struct, frozen=True):
-    """What a running server writes to CRATON_HOME/server.json."""
-
-    url: str
-    pid: int
 
 
 class CappedProtocol(HttpToolsProtocol):
@@ -105,16 +98,6 @@ def run(application: Any, listener: socket.socket, address_file: Path, on_ready:
         _withdraw(address_file)
     if not server.started:
         raise SystemExit(3)
-
-
-def running(address_file: Path) -> Running | None:
-    """The server that says it runs here, if its process is alive."""
-    try:
-        found = msgspec.json.decode(address_file.read_bytes(), type=Running)
-        os.kill(found.pid, 0)
-    except (OSError, msgspec.DecodeError):
-        return None
-    return found
 
 
 def _leave(_signal: int, _frame: FrameType | None) -> None:

@@ -17,8 +17,8 @@ def write_profile(name: str, connection: Connection, region: str, *, force: bool
     """Returns the two files. Raises Conflict for a profile that Craton did not write, unless force."""
     if not re.fullmatch(r"[A-Za-z0-9_.-]{1,64}", name):
         raise InvalidRequest("use letters, digits, '.', '_' and '-'", "profile")
-    config = Path(os.environ.get("AWS_CONFIG_FILE") or Path.home() / ".aws" / "config")
-    credentials = Path(os.environ.get("AWS_SHARED_CREDENTIALS_FILE") or Path.home() / ".aws" / "credentials")
+    config = Path(os.environ.get("AWS_CONFIG_FILE") or "~/.aws/config").expanduser()
+    credentials = Path(os.environ.get("AWS_SHARED_CREDENTIALS_FILE") or "~/.aws/credentials").expanduser()
     heading = "default" if name == "default" else f"profile {name}"
     sections = (
         (config, heading, {"region": region, "endpoint_url": connection.url}),
@@ -47,10 +47,20 @@ def _with_section(path: Path, title: str, values: Mapping[str, str], force: bool
         return text + gap + section
     if MARK not in found[0] and not force:
         raise Conflict("AWS profile", title, "it exists and Craton did not write it; choose another name, or --force.")
-    return text[: found.start()] + section + text[found.end() :]
+    lines = found[0].splitlines(keepends=True)
+    after: list[str] = []  # blank lines and comments before the next heading belong to it
+    while not (last := lines[-1].strip()) or (last.startswith("#") and last != MARK):
+        after.insert(0, lines.pop())
+    added = [line for line in lines[1:] if MARK in found[0] and not _is_ours(line, values)]
+    return text[: found.start()] + section + "".join(added + after) + text[found.end() :]
+
+
+def _is_ours(line: str, values: Mapping[str, str]) -> bool:
+    return line.strip() == MARK or line.partition("=")[0].strip() in values
 
 
 def _write_private(path: Path, text: str) -> None:
+    path = path.resolve()  # a link to somewhere stays one
     path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
     temporary = path.with_name(f".{path.name}.craton-{os.getpid()}")
     descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)

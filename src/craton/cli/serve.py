@@ -18,12 +18,14 @@ SNIPPET = """\
 Try it, in another terminal:
 
     craton chat "What is supervised learning?"
-    craton exec -- python your_boto3_script.py     # every endpoint and key set, for that command only
+    craton exec -- python your_boto3_script.py     # with every endpoint and key
 
 or with any client:
 
-    curl {url}/v1/chat/completions -H "authorization: Bearer $(cat {root_key})" \\
-      -d '{{"model": "{model}", "messages": [{{"role": "user", "content": "What is supervised learning?"}}]}}'
+    curl {url}/v1/chat/completions \\
+      -H "authorization: Bearer $(cat {root_key})" \\
+      -d '{{"model": "{model}",
+           "messages": [{{"role": "user", "content": "Hello"}}]}}'
 """
 
 

@@ -40,7 +40,11 @@ class Database:
         self._sleep = sleep
         self._patience = lock_patience
         self._one_writer = threading.Lock()  # threads queue here, not with a pooled connection in hand
-        self.engine: Engine = create_engine(url, pool_pre_ping=make_url(url).get_backend_name() != "sqlite")
+        self.engine: Engine = create_engine(
+            url,
+            pool_pre_ping=make_url(url).get_backend_name() != "sqlite",
+            hide_parameters=True,  # else an error's text, and so the log, would hold what people said to models
+        )
         event.listen(self.engine, "connect", self._configure_sqlite if self.is_sqlite else self._configure_postgres)
 
     @classmethod

@@ -120,7 +120,7 @@ async def _spawn_file(path: Path) -> Process:
         pass_fds=(theirs.fileno(),),
     )
     theirs.close()
-    return Process(process, ours)
+    return Process(process, ours, path.parent / "temporary")
 
 
 @pytest.mark.parametrize(

@@ -29,6 +29,7 @@ from craton.core.model import EmbedRequest
 from craton.engines.echo import EchoEngine
 from craton.engines.protocol import EngineSpec
 from craton.engines.worker import LifeSettings, Worker, WorkerSettings
+from craton.engines.worker.process import Process
 
 pytestmark = pytest.mark.anyio
 
@@ -329,3 +330,36 @@ async def test_a_request_that_is_too_large_for_a_frame_is_refused_alone(echo_spe
             await fold_stream(worker.chat(ask("x" * (64 * 1024 * 1024 + 1))))
         assert worker.in_flight == 0
         assert (await fold_stream(worker.chat(ask("fine")))).choices[0].text() == "fine"
+
+
+def temporary_folder(pid: int) -> Path:
+    """The TMPDIR that a process was started with."""
+    variables = Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
+    return Path(next(value for value in variables if value.startswith(b"TMPDIR="))[len(b"TMPDIR=") :].decode())
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
+async def test_a_workers_temporary_folder_is_its_own_and_ends_with_it_however_it_ends(echo_spec: Spec) -> None:
+    async with running(echo_spec()) as worker:
+        assert worker.pid is not None
+        killed, first = worker.pid, temporary_folder(worker.pid)
+        assert first.stat().st_mode & 0o777 == 0o700
+        (first / "left behind").mkdir()
+        (first / "left behind" / "s.sock").touch()
+        os.kill(killed, signal.SIGKILL)
+        await until(lambda: worker.pid not in (None, killed))
+        assert not first.exists()
+        assert worker.pid is not None
+        second = temporary_folder(worker.pid)
+        assert second.is_dir()
+    assert not second.exists()
+
+
+async def test_a_process_that_cannot_be_started_leaves_no_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    monkeypatch.setattr("sys.executable", str(tmp_path / "no python"))
+    with pytest.raises(OSError, match="no python"):
+        await Process.spawn("craton.engines.worker.child")
+    assert os.listdir(tmp_path) == []
