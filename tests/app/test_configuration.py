@@ -10,7 +10,7 @@ import pytest
 
 from craton.access.vault import Vault
 from craton.app import config
-from craton.app.config import Settings, load_settings
+from craton.app.config import Settings, UpstreamSettings, load_settings
 from craton.app.upstreams import Connector, allowed_hosts
 from craton.core.errors import InvalidRequest
 from craton.serve.pricing import Price
@@ -34,13 +34,18 @@ def test_the_documented_example_says_what_it_says(tmp_path: Path) -> None:
     assert settings.aliases == {"us.anthropic.claude-sonnet-4": "smollm2-135m-instruct"}
     assert settings.engines == {"llama_cpp": {"threads": 2}}
     assert settings.upstreams["deepseek"].models == {"deepseek-chat": "deepseek-chat"}
-    assert allowed_hosts(settings) == ("https://api.deepseek.com", "huggingface.co")
+    assert allowed_hosts(settings) == (
+        "https://api.deepseek.com",
+        "https://bedrock-runtime.us-east-1.amazonaws.com",
+        "huggingface.co",
+    )
     assert settings.prices == {"deepseek-chat": Price(0.27, 1.10)}
 
 
 def test_every_setting_is_documented() -> None:
-    """Tables and keys of `Settings`, but for those of [upstreams.*], whose rarer ones stand with their class."""
     documented = tomllib.loads(EXAMPLE)
+    upstreams = set().union(*documented["upstreams"].values())
+    assert upstreams == {field.name for field in msgspec.structs.fields(UpstreamSettings)}
     for field in msgspec.structs.fields(Settings):
         assert field.name in documented
         if isinstance(field.type, type) and issubclass(field.type, msgspec.Struct):
@@ -56,7 +61,7 @@ def test_a_server_starts_with_the_documented_example(tmp_path: Path) -> None:
     with serving(home, config="\n".join(lines)) as server:
         assert speak("openai", server).ask("echo", "ping") == "pong"
         with server.client() as client:
-            assert "deepseek-chat" in [model["id"] for model in client.get("/v1/models").json()["data"]]
+            assert {"deepseek-chat", "titan"} <= {model["id"] for model in client.get("/v1/models").json()["data"]}
 
 
 WRONG = {

@@ -112,16 +112,16 @@ def provider(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer
     home = tmp_path_factory.mktemp("provider") / "home"
     home.mkdir()
     (home / "replies.yaml").write_text(SCRIPT)
-    with serving(home, config='[echo]\nscript = "replies.yaml"') as running:
-        yield running
+    with serving(home, config='[echo]\nscript = "replies.yaml"') as server:
+        yield server
 
 
 @pytest.fixture(scope="module")
 def front(tmp_path_factory: pytest.TempPathFactory, provider: RunningServer) -> Iterator[RunningServer]:
-    with serving(tmp_path_factory.mktemp("front") / "home", config=CONFIG.format(url=provider.url)) as running:
+    with serving(tmp_path_factory.mktemp("front") / "home", config=CONFIG.format(url=provider.url)) as server:
         pair = f"{provider.access_key_id}:{provider.secret_access_key}"
-        store(running, one=provider.token, aws=pair, wrong=provider.token[:-4] + "AAAA", wrong_aws=pair[:-4] + "AAAA")
-        yield running
+        store(server, one=provider.token, aws=pair, wrong=provider.token[:-4] + "AAAA", wrong_aws=pair[:-4] + "AAAA")
+        yield server
 
 
 def store(server: RunningServer, **credentials: str) -> None:
@@ -397,9 +397,9 @@ base_url = "{provider.url}/v1"
 credential = "one"
 models = {{ far = "echo" }}
 """
-    with serving(tmp_path / "home", config=config) as running:
-        dialect = speak("openai", running)
-        store(running, one=provider.token[:-4] + "AAAA")
+    with serving(tmp_path / "home", config=config) as server:
+        dialect = speak("openai", server)
+        store(server, one=provider.token[:-4] + "AAAA")
         assert isinstance(outcome(dialect, "far", "hello", stream=False), Failure)
-        running.craton("keys", "credential", "set", "one", stdin=f"{provider.token}\n")
+        server.craton("keys", "credential", "set", "one", stdin=f"{provider.token}\n")
         wait_until(lambda: outcome(dialect, "far", "hello", stream=False) == "hello")

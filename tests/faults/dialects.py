@@ -178,7 +178,8 @@ class Anthropic:
 
     def refusal(self, response: httpx.Response) -> Failure:
         told = response.json()
-        assert set(told) == {"type", "error", "request_id"} and told["type"] == "error"
+        assert set(told) == {"type", "error", "request_id"}
+        assert told["type"] == "error"
         assert told["request_id"] == response.headers["request-id"]
         error = told["error"]
         return Failure(response.status_code, error["type"], error["message"], told["request_id"], "")

@@ -34,9 +34,7 @@ def resident_bytes(pid: int) -> int:
 def descendants(pid: int) -> list[int]:
     """All processes below this one."""
     children = [
-        int(child)
-        for task in Path(f"/proc/{pid}/task").iterdir()
-        for child in (task / "children").read_text().split()
+        int(child) for task in Path(f"/proc/{pid}/task").iterdir() for child in (task / "children").read_text().split()
     ]
     return children + [below for child in children for below in descendants(child)]
 

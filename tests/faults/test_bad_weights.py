@@ -185,7 +185,7 @@ def test_a_hostile_template_is_refused_when_it_comes_in(tmp_path: Path) -> None:
         files[name].write_bytes(GgufMaker().model(template=GgufMaker().string("tokenizer.chat_template", template)))
     put = importer(home)
     for file in files.values():
-        with pytest.raises(InvalidRequest, match="it |template"):
+        with pytest.raises(InvalidRequest, match=r"it (does|is|takes)|template"):
             put(file)
     for name in ("code", "endless"):
         code, said = pull(home, files[name], "--name", "acme/hostile")

@@ -86,7 +86,9 @@ def small_disk(folder: Path) -> Iterator[SmallDisk]:
 
 def test_a_full_disk(tmp_path: Path) -> None:
     file = tmp_path / "honest.gguf"
-    file.write_bytes(GgufMaker().model(template=GgufMaker().string("tokenizer.chat_template", "{{ messages[0].content }}")))
+    file.write_bytes(
+        GgufMaker().model(template=GgufMaker().string("tokenizer.chat_template", "{{ messages[0].content }}"))
+    )
     with small_disk(tmp_path) as disk:
         server = disk.server
         dialects = [speak(name, server) for name in NAMES]
@@ -123,5 +125,5 @@ def test_a_full_disk(tmp_path: Path) -> None:
         code, said = disk.craton("models", "pull", str(file), "--name", "acme/honest")
         assert code == 0, said
         assert "acme/honest" in disk.craton("models", "list")[1]
-        left = [path for path in (server.home / "blobs" / "tmp").iterdir()]
+        left = list((server.home / "blobs" / "tmp").iterdir())
         assert not left

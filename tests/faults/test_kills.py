@@ -11,7 +11,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.faults.dialects import NAMES, speak
+from tests.faults.dialects import NAMES, send, speak
 from tests.faults.seen import descendants, is_alive, wait_until
 from tests.servers import serving
 
@@ -34,8 +34,6 @@ def test_a_killed_server_leaves_no_worker_and_loses_no_row_that_was_due(
             dialect = speak(name, server)
             while not stop.is_set():
                 with contextlib.suppress(Exception):
-                    from tests.faults.dialects import send
-
                     response = send(dialect, dialect.body(model, "hello there", max_tokens=4), model)
                     request_id = dialect_request_id(response.headers)
                     if response.status_code == 200:

@@ -3,12 +3,14 @@ in each dialect's own words."""
 
 from __future__ import annotations
 
+import json
 import socket
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import AbstractContextManager, ExitStack, contextmanager
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import boto3
@@ -17,7 +19,7 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 
 from tests.faults.dialects import NAMES, Dialect, Failure, outcome, speak
-from tests.faults.seen import loaded, running, wait_until
+from tests.faults.seen import loaded, resident_bytes, running, wait_until
 from tests.servers import RunningServer, serving
 
 SCRIPT = """
@@ -28,16 +30,16 @@ rules:
   - when: {contains: silently}
     delay: {first_ms: 60000}
 """
+SMALL = "smollm2-135m-instruct"
+LONG = "Write a very long story about the sea. Begin every sentence with another letter."
 dialects = pytest.mark.parametrize("name", NAMES)
 streaming = pytest.mark.parametrize("stream", [False, True], ids=["whole", "streamed"])
 
 
 @contextmanager
-def slow_server(folder: object, config: str) -> Iterator[RunningServer]:
+def slow_server(folder: Path, config: str) -> Iterator[RunningServer]:
     """An echo that can be slow, in a worker process."""
-    from pathlib import Path
-
-    home = Path(str(folder)) / "home"
+    home = folder / "home"
     home.mkdir(parents=True)
     (home / "replies.yaml").write_text(SCRIPT)
     with serving(home, config=f"{config}\n[echo]\nscript = 'replies.yaml'\n[engines.echo]\nworker = true\n") as server:
@@ -54,8 +56,6 @@ def slow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
 @contextmanager
 def asking(dialect: Dialect, server: RunningServer, model: str, text: str, *, stream: bool) -> Iterator[socket.socket]:
     """A request under way on a socket of its own, which is closed at the end: the client leaves."""
-    import json
-
     url = urlsplit(dialect.url(model, stream=stream))
     body = json.dumps(dialect.body(model, text, stream=stream, max_tokens=400)).encode()
     head = [f"POST {url.path} HTTP/1.1", f"host: {url.netloc}", f"content-length: {len(body)}"]
@@ -89,8 +89,6 @@ def test_a_client_that_only_stops_sending_gets_its_answer_or_frees_its_place(nam
 
 
 def test_a_reader_that_stands_still_does_not_fill_the_servers_memory(slow: RunningServer) -> None:
-    from tests.faults.seen import resident_bytes
-
     before = resident_bytes(slow.pid)
     text = "a-rather-long-word-that-comes-back " * 4000
     with ExitStack() as stack:
@@ -102,15 +100,11 @@ def test_a_reader_that_stands_still_does_not_fill_the_servers_memory(slow: Runni
 
 
 @pytest.fixture(scope="module")
-def narrow(small_server_factory: object) -> Iterator[RunningServer]:
+def narrow(small_server_factory: Callable[[str], AbstractContextManager[RunningServer]]) -> Iterator[RunningServer]:
     """One place and one to wait in, at the starter model."""
-    with small_server_factory("[server]\nwaiting = 1\n[engines.llama_cpp]\nparallel = 1\ncontext = 2048\n") as server:  # type: ignore[operator]
+    with small_server_factory("[server]\nwaiting = 1\n[engines.llama_cpp]\nparallel = 1\ncontext = 2048\n") as server:
         speak("openai", server).ask(SMALL, "Hi", 2)
         yield server
-
-
-SMALL = "smollm2-135m-instruct"
-LONG = "Write a very long story about the sea. Begin every sentence with another letter."
 
 
 def place(server: RunningServer) -> tuple[int, int]:
@@ -169,8 +163,8 @@ def test_a_full_queue_throttles_in_each_dialect(narrow: RunningServer) -> None:
     told = []
     with full(narrow):
         for name in NAMES:
-            for stream in (False, True):
-                told.append((name, outcome(speak(name, narrow), SMALL, "Hi", stream=stream)))
+            dialect = speak(name, narrow)
+            told += [(name, outcome(dialect, SMALL, "Hi", stream=stream)) for stream in (False, True)]
     for name, failure in told:
         assert isinstance(failure, Failure), failure
         assert (failure.status, failure.code, failure.kind) == FULL[name]
@@ -197,10 +191,11 @@ LATE = {
 }
 
 
-def test_a_deadline_is_told_in_each_dialect(tmp_path: object) -> None:
+def test_a_deadline_is_told_in_each_dialect(tmp_path: Path) -> None:
     """Before the first event it has a status of its own; after it, it is an error inside the stream."""
     with slow_server(tmp_path, "[server]\ndeadline = 0.7\n") as server, ThreadPoolExecutor(9) as pool:
-        cases = [(name, text, stream) for name in NAMES for text, stream in (("slowly", False), ("slowly", True), ("silently", True))]
+        kinds = (("slowly", False), ("slowly", True), ("silently", True))
+        cases = [(name, text, stream) for name in NAMES for text, stream in kinds]
         told = [
             (name, text, stream, pool.submit(outcome, speak(name, server), "echo", text, stream=stream))
             for name, text, stream in cases

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import socket
 from typing import Any
+from urllib.parse import unquote, urlsplit
 
 import httpx
 import pytest
@@ -153,8 +155,6 @@ def test_an_unknown_model_is_not_found(name: str, stream: bool, server: RunningS
     ],
 )
 def test_no_name_of_a_model_leads_anywhere_else(name: str, model: str, server: RunningServer) -> None:
-    from urllib.parse import unquote
-
     dialect = speak(name, server)
     response = send(dialect, dialect.body(unquote(model, errors="replace"), "hello"), model)
     assert response.status_code in {400, 404}
@@ -207,9 +207,6 @@ def test_another_method_is_refused(name: str, method: str, server: RunningServer
     ],
 )
 def test_what_is_no_http_is_answered_with_an_error_or_hung_up_on(raw: bytes, server: RunningServer) -> None:
-    import socket
-    from urllib.parse import urlsplit
-
     address = urlsplit(server.url)
     with socket.create_connection((address.hostname, address.port), timeout=20) as sock:
         sock.sendall(raw)

@@ -26,7 +26,12 @@ def test_no_packet_leaves_and_nothing_is_written_outside_the_home(starter_files:
     """The server, its workers, the command line and all three clients, with an empty HOME (see offline_scenario)."""
     command = ["unshare", "-n", "-m", sys.executable, "-m", "tests.faults.offline_scenario"]
     done = subprocess.run(
-        [*command, str(starter_files), str(tmp_path)], cwd=ROOT, capture_output=True, text=True, timeout=300, check=False
+        [*command, str(starter_files), str(tmp_path)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=300,
+        check=False,
     )
     assert done.returncode == 0, done.stderr[-3000:]
     report = json.loads(done.stdout)

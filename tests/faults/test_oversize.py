@@ -1,4 +1,4 @@
-"""Requests that are too large: refused in the dialect's own words before they are parsed, and nothing is kept of them."""
+"""Requests that are too large: refused in the dialect's own words before they are parsed; nothing is kept of them."""
 
 from __future__ import annotations
 
@@ -73,9 +73,7 @@ def test_a_body_without_a_length_is_cut_off_at_the_limit(name: str, server: Runn
             yield b" " * MEGABYTE
 
     before = resident_bytes(server.pid)
-    response = httpx.post(
-        dialect.url("echo"), content=chunks(), headers=dialect.headers(), trust_env=False, timeout=60
-    )
+    response = httpx.post(dialect.url("echo"), content=chunks(), headers=dialect.headers(), trust_env=False, timeout=60)
     assert sent > 32 * MEGABYTE
     failure = dialect.refusal(response)
     assert (failure.status, failure.code) == TOO_LARGE[name]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from datetime import datetime, timedelta, timezone
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from unittest import mock
 
@@ -24,27 +24,29 @@ BODY = b'{"messages": [{"role": "user", "content": [{"text": "hello"}]}]}'
 def signed(server: RunningServer, when: timedelta = timedelta(), body: bytes = BODY, **more: Any) -> Mapping[str, str]:
     """The headers of a Converse request to echo that was signed at another time."""
     request = AWSRequest("POST", f"{server.url}/model/echo/converse", data=body, headers={"x-note": "signed"})
-    with mock.patch.object(botocore.auth, "get_current_datetime", lambda **_: _now() + when):
+    with mock.patch.object(botocore.auth, "get_current_datetime", return_value=_now() + when):
         SigV4Auth(_credentials(server, **more), "bedrock", "us-east-1").add_auth(request)
     return dict(request.headers.items())
 
 
 def presigned(server: RunningServer, path: str, when: timedelta = timedelta(), expires: int = 60) -> str:
     request = AWSRequest("GET", server.url + path)
-    with mock.patch.object(botocore.auth, "get_current_datetime", lambda **_: _now() + when):
+    with mock.patch.object(botocore.auth, "get_current_datetime", return_value=_now() + when):
         SigV4QueryAuth(_credentials(server), "bedrock", "us-east-1", expires=expires).add_auth(request)
     return str(request.url)
 
 
 def _now() -> datetime:
-    return datetime.now(timezone.utc).replace(tzinfo=None)
+    return datetime.now(UTC).replace(tzinfo=None)
 
 
 def _credentials(server: RunningServer, secret: str | None = None) -> Credentials:
     return Credentials(server.access_key_id, secret or server.secret_access_key)
 
 
-def post(server: RunningServer, headers: Mapping[str, str], body: bytes = BODY, path: str = "/model/echo/converse") -> Any:
+def post(
+    server: RunningServer, headers: Mapping[str, str], body: bytes = BODY, path: str = "/model/echo/converse"
+) -> Any:
     return httpx.post(server.url + path, content=body, headers=dict(headers), trust_env=False)
 
 

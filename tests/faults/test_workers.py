@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import httpx
 import pytest
 
 from tests.faults.dialects import NAMES, Failure, Interrupted, outcome, speak
@@ -101,8 +102,6 @@ def test_a_whole_answer_of_a_killed_worker_has_a_status(server: RunningServer) -
 
 
 def test_an_embedding_of_a_killed_worker_fails_and_the_next_one_works(server: RunningServer) -> None:
-    import httpx
-
     def embed() -> httpx.Response:
         body = {"model": "all-minilm-l6-v2", "input": "hello"}
         with server.client() as client:

@@ -18,6 +18,7 @@ SHELF = Shelf.installed()
 LESSONS = SHELF.lessons()
 ROOT = Path(__file__).parents[2]
 ROWS_OF_THE_GUIDE = 123
+FIVE_MINUTES = 300  # what a lesson may take, on two cores
 
 pytestmark = pytest.mark.xdist_group("lessons")
 
@@ -40,7 +41,7 @@ def test_a_lesson_passes_and_its_breaks_are_noticed(name: str, mission: dict[str
     played = next(found for found in mission["lessons"] if found["name"] == name)
     assert (played["status"], played["reason"]) == ("passed", "")
     assert played["checks"] == [step.name for step in lesson.steps("check")]
-    assert played["seconds"] < 60 * lesson.minutes
+    assert played["seconds"] < FIVE_MINUTES
 
 
 def test_every_row_that_claims_a_lesson_works(mission: dict[str, Any]) -> None:

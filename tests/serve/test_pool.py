@@ -131,3 +131,14 @@ async def test_unloading_by_name_ends_the_engine() -> None:
     assert await pool.unload("a")
     assert loader.engines["a"].closed
     assert not await pool.unload("a")
+
+
+async def test_a_load_that_takes_longer_than_a_request_may_goes_on_without_it() -> None:
+    loader = Loader()
+    pool = make(loader)
+    with pytest.raises(ModelUnavailable, match="still loading"):
+        async with pool.use(target("a"), asyncio.get_running_loop().time()):
+            pass
+    async with pool.use(target("a"), asyncio.get_running_loop().time() + 60) as loaded:
+        assert loaded.target.key == "a"
+    assert loader.loads == ["a"]

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from craton import __version__
+from craton.app.fitting import Fit
 from craton.core.access import Caller
 from craton.core.model import ModelInfo
 from craton.serve.directory import Directory
@@ -27,7 +28,7 @@ class Backstage:
         pool: Pool,
         history: History,
         metrics: Metrics,
-        describe: Callable[[ModelInfo], dict[str, Any]],
+        describe: Callable[[ModelInfo], Fit],
     ) -> None:
         """describe: the numbers of a model that is not loaded, "will it fit?" among them."""
         self._directory = directory
@@ -70,7 +71,7 @@ class Backstage:
     async def model_details(self, caller: Caller, name: str) -> dict[str, Any]:
         info = (await self._directory.find(caller.tenant, name)).info
         described: dict[str, Any] = msgspec.to_builtins(info)
-        return described | self._describe(info)
+        return described | msgspec.structs.asdict(self._describe(info))
 
     async def unload(self, caller: Caller, name: str) -> bool:
         info = (await self._directory.find(caller.tenant, name)).info

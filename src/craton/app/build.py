@@ -7,29 +7,26 @@ import logging
 import os
 import time
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from itertools import count
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from craton.access.keys import Keys, NewKey
 from craton.access.root import ensure_root, load_master
 from craton.access.vault import Vault
 from craton.app.backstage import Backstage
-from craton.app.config import Home, Settings, load_settings, parse_bytes
+from craton.app.config import Home, Settings, load_settings
+from craton.app.fitting import bytes_needed, describe_fit, memory_limit
 from craton.app.upstreams import Connector, allowed_hosts
-from craton.core.model import ModelInfo
 from craton.engines.checking import Checker
 from craton.hub.catalog import Catalog
-from craton.hub.memory import MemoryNeed, memory_needed
 from craton.hub.models import Models
 from craton.hub.repositories import Hub
 from craton.serve.counting import COUNTER_LIMITS, Counting, counter_bytes
-from craton.serve.directory import Directory, Target
+from craton.serve.directory import Directory
 from craton.serve.history import History
 from craton.serve.inference import Inference
-from craton.serve.loading import IN_WORKERS, EngineLoader
+from craton.serve.loading import EngineLoader
 from craton.serve.metering import Meter
 from craton.serve.pool import Pool, PoolLimits
 from craton.serve.pricing import Prices
@@ -55,9 +52,6 @@ from craton.wire.router import Router
 if TYPE_CHECKING:
     import httpx
 
-DEFAULT_MEMORY_SHARE = 0.7
-DEFAULT_CONTEXT = 8192  # tokens; as the engines settle it when the operator does not
-DEFAULT_PARALLEL = 4
 
 log = logging.getLogger("craton")
 
@@ -140,7 +134,7 @@ class Server:
         )
         connector = Connector(settings.upstreams, platform.vault, self._outgoing.get)
         loader = EngineLoader(platform.blobs.path, _engine_options(platform), connector.connect)
-        self._pool = Pool(loader.load, _bytes_needed(settings), _limits(settings))
+        self._pool = Pool(loader.load, lambda target: bytes_needed(target.info, settings), _limits(settings))
         self._counting = Counting(self._pool, Pool(loader.load_counter, counter_bytes, COUNTER_LIMITS))
         directory = Directory([Echo(time.time()), _upstreams(settings), HubModels(platform.catalog)], settings.aliases)
         self._inference = Inference(
@@ -221,34 +215,6 @@ def request_ids() -> Callable[[], str]:
     return lambda: f"{prefix}{next(numbers):016x}"
 
 
-def describe_fit(info: ModelInfo, settings: Settings) -> dict[str, Any]:
-    """ "Will it fit?": what the model would take when loaded, beside what there is (bytes)."""
-    needed = _memory_needed(info, settings)
-    available = available_memory()
-    return {
-        "memory_needed": needed,
-        "memory_available": available,
-        "memory_limit": memory_limit(settings),
-        "fits": needed.total <= min(available, memory_limit(settings)),
-    }
-
-
-def available_memory() -> int:
-    """Bytes that could be used now, without swapping; the total where the system does not tell."""
-    with suppress(OSError):
-        for line in Path("/proc/meminfo").read_text("ascii").splitlines():
-            if line.startswith("MemAvailable:"):
-                return int(line.split()[1]) * 1024
-    return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-
-
-def memory_limit(settings: Settings) -> int:
-    """Bytes that loaded models may take together."""
-    if settings.server.memory:
-        return parse_bytes(settings.server.memory)
-    return int(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") * DEFAULT_MEMORY_SHARE)
-
-
 def _limits(settings: Settings) -> PoolLimits:
     return PoolLimits(memory_limit(settings), settings.server.idle, settings.server.waiting)
 
@@ -259,21 +225,6 @@ def _engine_options(platform: Platform) -> dict[str, dict[str, Any]]:
     if script:
         options.setdefault("echo", {})["script"] = str(platform.home.path / script)
     return options
-
-
-def _memory_needed(info: ModelInfo, settings: Settings) -> MemoryNeed:
-    options = settings.engines.get(info.engine, {})
-    context = options.get("context") or min(info.context_length or DEFAULT_CONTEXT, DEFAULT_CONTEXT)
-    return memory_needed(info, context, options.get("parallel") or DEFAULT_PARALLEL)
-
-
-def _bytes_needed(settings: Settings) -> Callable[[Target], int]:
-    """What loading a model takes here; nothing for those that live elsewhere."""
-
-    def needed(target: Target) -> int:
-        return _memory_needed(target.info, settings).total if target.info.engine in IN_WORKERS else 0
-
-    return needed
 
 
 def _upstreams(settings: Settings) -> Upstreams:

@@ -23,8 +23,17 @@ script = "replies.yaml"                   # scripted answers of the `echo` model
 [upstreams.deepseek]
 wire = "openai"                           # "openai", "anthropic" or "bedrock"
 base_url = "https://api.deepseek.com/v1"
-credential = "deepseek"                   # stored with `craton keys credential`
-models = { "deepseek-chat" = "deepseek-chat" }
+credential = "deepseek"                   # stored with `craton keys credential set deepseek`
+models = { "deepseek-chat" = "deepseek-chat" }    # name here = the provider's name
+
+[upstreams.amazon]
+wire = "bedrock"
+region = "us-east-1"
+credential = "amazon"                     # a Bedrock API key, or ACCESS_KEY:SECRET_KEY
+models = { "titan" = "amazon.titan-embed-text-v2:0" }
+verbs = ["embed"]                         # "chat" (the default), "embed" or both
+context_length = 8192                     # tokens; for the caller to read
+options = { concurrency = 8 }             # see OpenAIOptions, AnthropicOptions and BedrockOptions in engines/upstream
 
 [outgoing]
 allow = ["huggingface.co"]                # hosts that Craton may call beside its upstreams

@@ -13,7 +13,6 @@ from craton.cli.home import caller, opened
 from craton.cli.output import hint, human_bytes, human_time, json_option, print_fields, print_json, print_table
 from craton.core.model import ModelInfo
 
-CONTEXT, PARALLEL = 8192, 4  # what a server gives a model when config.toml says nothing
 NOT_LOADED_HERE = frozenset({"echo", "upstream"})
 
 
@@ -53,8 +52,7 @@ def show(
     info = msgspec.convert(details, ModelInfo)
     fit = None if info.engine in NOT_LOADED_HERE or not info.engine else _fit(info, details, context, parallel)
     if as_json:
-        measured = {"memory_needed", "memory_available", "memory_limit", "fits"}
-        print_json({name: value for name, value in details.items() if name not in measured} | {"fit": fit})
+        print_json(msgspec.to_builtins(info) | {"fit": fit})
         return
     _print_info(info)
     if fit is not None:
@@ -62,12 +60,12 @@ def show(
 
 
 def _details(name: str, url: str | None, key: str | None) -> dict[str, Any]:
-    """A `ModelInfo` and the server's `describe_fit`, as a running server tells them, or from CRATON_HOME."""
+    """A `ModelInfo` and its `Fit` in one, as a running server tells them, or from CRATON_HOME."""
     connection = connect_if_running(url, key)
     if connection is not None:
         told: dict[str, Any] = connection.get(f"/craton/v1/models/{name}")
         return told
-    from craton.app.build import describe_fit
+    from craton.app.fitting import describe_fit
 
     with opened() as platform:
         info = platform.catalog.resolve(caller(platform, key).tenant, name).info
@@ -77,24 +75,21 @@ def _details(name: str, url: str | None, key: str | None) -> dict[str, Any]:
 
 def _fit(info: ModelInfo, details: dict[str, Any], context: int | None, parallel: int | None) -> dict[str, Any]:
     """Bytes. As the server would load it or, when asked, with another context or number of requests."""
-    from craton.hub.memory import MemoryNeed, memory_needed
+    from craton.app.fitting import Fit
+    from craton.hub.memory import memory_needed
 
-    if context is None and parallel is None:
-        needed = msgspec.convert(details["memory_needed"], MemoryNeed)
-    else:
-        context = context or min(info.context_length or CONTEXT, CONTEXT)
-        needed = memory_needed(info, context, parallel or PARALLEL)
-    each = memory_needed(info, 1, 1).kv_cache
-    room = min(details["memory_available"], details["memory_limit"])
+    fit = msgspec.convert(details, Fit)
+    context, parallel = context or fit.context, parallel or fit.parallel
+    needed = memory_needed(info, context, parallel)
     return {
         "weights": needed.weights,
         "kv_cache": needed.kv_cache,
-        "kv_cache_tokens": needed.kv_cache // each if each else 0,
+        "kv_cache_tokens": context * parallel if needed.kv_cache else 0,
         "overhead": needed.overhead,
         "total": needed.total,
-        "available": details["memory_available"],
-        "limit": details["memory_limit"],
-        "fits": needed.total <= room,
+        "available": fit.memory_available,
+        "limit": fit.memory_limit,
+        "fits": needed.total <= min(fit.memory_available, fit.memory_limit),
     }
 
 

@@ -8,7 +8,6 @@ from typing import Any
 
 import msgspec
 from rich.console import Console
-from rich.padding import Padding
 from rich.table import Table
 from rich.text import Text
 
@@ -26,7 +25,8 @@ STYLES: dict[Status, str] = {
 def print_board(console: Console, judged: Sequence[Judged], tried: Sequence[Tried]) -> None:
     """Every row under its chapter of the guide, then the lessons, then the sums."""
     for chapter, rows in groupby(judged, lambda one: one.row.chapter):
-        console.print(Padding(Text(chapter, style="bold"), (1, 0, 0, 0)))
+        console.print()
+        console.print(Text(chapter, style="bold"))
         table = Table(box=None, show_header=False, pad_edge=False, padding=(0, 2, 0, 0))
         table.add_column(no_wrap=True, width=8)
         table.add_column(max_width=52)
@@ -34,7 +34,8 @@ def print_board(console: Console, judged: Sequence[Judged], tried: Sequence[Trie
         for one in rows:
             table.add_row(Text(one.status, style=STYLES[one.status]), Text(one.row.words), Text(one.reason))
         console.print(table)
-    console.print(Padding(Text("Lessons", style="bold"), (1, 0, 0, 0)))
+    console.print()
+    console.print(Text("Lessons", style="bold"))
     for run in tried:
         took = f"{run.played.seconds:.1f} s" if run.played else ""
         console.print(Text(f"{run.status:8}  {run.lesson}  {took}  {run.reason}".rstrip()), soft_wrap=True)

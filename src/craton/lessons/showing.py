@@ -7,7 +7,6 @@ from collections.abc import Callable
 
 from rich.console import Console
 from rich.markdown import Markdown
-from rich.padding import Padding
 from rich.prompt import FloatPrompt, IntPrompt, Prompt
 from rich.rule import Rule
 from rich.syntax import Syntax
@@ -57,14 +56,13 @@ class Terminal:
         self._console.print(Rule(Text(line, style="dim"), style="cyan"), width=self._columns)
 
     def prose(self, text: str) -> None:
-        self._console.print(
-            Padding(Markdown(text, code_theme="ansi_dark", hyperlinks=False), (1, 0, 0, 0)), width=self._columns
-        )
+        self._console.print()
+        self._console.print(Markdown(text, code_theme="ansi_dark", hyperlinks=False), width=self._columns)
 
     def predict(self, prediction: Prediction) -> str:
         if not self._interactive:
             return ""
-        self._console.print(Padding(Text.assemble(("Predict  ", "bold magenta"), prediction.question), (1, 0, 0, 0)))
+        self._console.print(Text.assemble(("\nPredict  ", "bold magenta"), prediction.question))
         for number, choice in enumerate(prediction.choices, 1):
             self._console.print(Text(f"  {number}  {choice}"))
         try:
@@ -79,8 +77,8 @@ class Terminal:
             raise Left from gone
 
     def ready(self, step: Step) -> None:
-        heading = Text.assemble((f"{MARK[step.role]} {HEADINGS[step.role]}", "bold cyan"), (f"  {step.file}", "dim"))
-        self._console.print(Padding(heading, (1, 0, 0, 0)))
+        heading = (f"\n{MARK[step.role]} {HEADINGS[step.role]}", "bold cyan")
+        self._console.print(Text.assemble(heading, (f"  {step.file}", "dim")))
         lexer = "python" if step.language == "python" else "sh"
         self._console.print(
             Syntax(step.code.rstrip(), lexer, theme="ansi_dark", background_color="default", word_wrap=True)

@@ -1,15 +1,24 @@
-"""Ends a stream that runs past its deadline."""
+"""Ends what runs past its deadline: an answer that is awaited, or a stream."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable
 from typing import Any, TypeVar
 
 from craton.core.errors import DeadlineExceeded
 from craton.core.streams import closing
 
 T = TypeVar("T")
+
+
+async def by(ends: float, answer: Awaitable[T], seconds: float) -> T:
+    """The answer, if it comes before the loop's time `ends`; else DeadlineExceeded(seconds)."""
+    try:
+        async with asyncio.timeout_at(ends):
+            return await answer
+    except TimeoutError:
+        raise DeadlineExceeded(seconds) from None
 
 
 async def until(ends: float, items: AsyncIterator[T], seconds: float) -> AsyncIterator[T]:

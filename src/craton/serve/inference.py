@@ -15,11 +15,11 @@ from msgspec.structs import replace
 
 from craton.core.access import Caller
 from craton.core.chat import ChatRequest, Event, Usage
-from craton.core.errors import CratonError, DeadlineExceeded
+from craton.core.errors import CratonError
 from craton.core.model import EmbedAnswer, EmbedRequest, ModelInfo
 from craton.core.streams import closing
 from craton.serve.counting import Counting
-from craton.serve.deadline import until
+from craton.serve.deadline import by, until
 from craton.serve.directory import Directory, Target
 from craton.serve.guarding import guard
 from craton.serve.metering import Meter, Record
@@ -110,8 +110,8 @@ class Inference:
             target = await self._resolve(call, request.model, record)
             refuse_verb(target.info, "chat")
             if target.info.engine in self._compiles:
-                await self._checker.check_request(request)
-            async with self._pool.use(target) as loaded:
+                await by(ends, self._checker.check_request(request), self._seconds(call))
+            async with self._pool.use(target, ends) as loaded:
                 refuse_unmet(target.info, loaded.engine.capabilities, request)
                 async with loaded.admission.slot(ends):
                     events = guard(loaded.engine.chat(replace(request, model=target.info.id)))
@@ -125,12 +125,9 @@ class Inference:
             target = await self._resolve(call, request.model, record)
             refuse_verb(target.info, "embed")
             ends = asyncio.get_running_loop().time() + self._seconds(call)
-            async with self._pool.use(target) as loaded, loaded.admission.slot(ends):
-                try:
-                    async with asyncio.timeout_at(ends):
-                        answer = await loaded.engine.embed(replace(request, model=target.info.id))
-                except TimeoutError:
-                    raise DeadlineExceeded(self._seconds(call)) from None
+            async with self._pool.use(target, ends) as loaded, loaded.admission.slot(ends):
+                embedding = loaded.engine.embed(replace(request, model=target.info.id))
+                answer = await by(ends, embedding, self._seconds(call))
             record.usage = Usage(sum(answer.tokens), 0, estimated=answer.estimated)
             return answer
 

@@ -80,14 +80,19 @@ class Pool:
         self._reaper = asyncio.create_task(self._unload_idle())
 
     @asynccontextmanager
-    async def use(self, target: Target) -> AsyncIterator[Loaded]:
+    async def use(self, target: Target, ends: float | None = None) -> AsyncIterator[Loaded]:
         """The loaded model, loaded for the length of the block. Loads it when needed (once for all that wait).
 
-        Raises ModelUnavailable when it cannot be loaded, or the load's own error (Damaged, Unsupported).
+        ends: the loop's time until which a load is waited for; it goes on without us.
+        Raises ModelUnavailable when it cannot be loaded (in time), or the load's own error (Damaged, Unsupported).
         """
         loaded = self._state.loaded.get(target.key)
         if loaded is None:
-            loaded = await self._get(target)
+            try:
+                async with asyncio.timeout_at(ends):
+                    loaded = await self._get(target)
+            except TimeoutError:
+                raise ModelUnavailable(target.info.id, "it is still loading; try again.") from None
         loaded.users += 1
         try:
             yield loaded

@@ -10,7 +10,8 @@ import pytest
 from msgspec.structs import replace
 
 from craton.core.chat import ChatRequest, Message, Sampling, TextPart, fold_stream
-from craton.core.errors import ModelFailed
+from craton.core.errors import InvalidRequest, ModelFailed
+from craton.engines.llama_cpp.engine import LlamaCppEngine
 from craton.engines.protocol import EngineSpec
 from craton.engines.worker import LifeSettings, Worker, WorkerSettings
 
@@ -33,6 +34,26 @@ def peak(pid: int | None) -> int:
     """MiB."""
     lines = Path(f"/proc/{pid}/status").read_text().splitlines()
     return int(next(line for line in lines if line.startswith("VmHWM:")).split()[1]) // 1024
+
+
+REFUSING = (
+    "{% for m in messages %}{% if 'forbidden' in m.content %}{{ raise_exception('no') }}{% endif %}"
+    "<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}<|im_start|>assistant\n"
+)
+
+
+async def test_a_conversation_that_the_template_refuses_is_the_callers_error(
+    spec_of: Callable[..., EngineSpec],
+) -> None:
+    loaded = LlamaCppEngine.load(spec_of(REFUSING, context=64, parallel=1))
+    try:
+        with pytest.raises(InvalidRequest):
+            await loaded.count_tokens(ask("forbidden"))
+        with pytest.raises(InvalidRequest):
+            await fold_stream(loaded.chat(ask("forbidden")))
+        assert (await fold_stream(loaded.chat(ask("hello")))).usage.input == await loaded.count_tokens(ask("hello"))
+    finally:
+        await loaded.close()
 
 
 @pytest.mark.parametrize("engine", ["llama_cpp", "llama_cpp_counter"])

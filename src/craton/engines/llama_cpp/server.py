@@ -70,6 +70,8 @@ class LlamaServer:
             try:
                 if not left.is_set():
                     handle({**body, "stream": True, "return_progress": True}, receive)
+            except ValueError as error:  # its HTTP server would answer 400; a template that refuses the conversation
+                receive({"error": {"type": "invalid_request_error", "message": str(error)}})
             finally:
                 loop.call_soon_threadsafe(chunks.put_nowait, None)
 
