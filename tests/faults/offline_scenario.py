@@ -12,6 +12,7 @@ import subprocess
 import sys
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 from tests.faults.dialects import NAMES, speak
@@ -44,16 +45,11 @@ class Canary:
 
     def fires(self) -> bool:
         """Whether it notices a look-up of a name and a connection; forgets them."""
-        try:
+        with suppress(OSError):
             socket.getaddrinfo("canary.example", 443)
-        except OSError:
-            pass
-        with socket.socket() as sock:
+        with socket.socket() as sock, suppress(OSError):
             sock.settimeout(1)
-            try:
-                sock.connect(("198.51.100.7", 443))
-            except OSError:
-                pass
+            sock.connect(("198.51.100.7", 443))
         time.sleep(0.2)
         told = " ".join(self.seen)
         self.seen.clear()
@@ -89,8 +85,9 @@ def main() -> None:
             answers.append(bool(speak(name, server).ask(SMALL, "What is supervised learning?", 8)))
             answers.append(bool("".join(speak(name, server).stream(SMALL, "Hello", 8))))
         with server.client() as client:
-            for body in ({"model": "all-minilm-l6-v2", "input": "a cat"}, {"model": "echo", "input": "a cat"}):
-                answers.append(client.post("/v1/embeddings", json=body).status_code)
+            for model in ("all-minilm-l6-v2", "echo"):
+                embedded = client.post("/v1/embeddings", json={"model": model, "input": "a cat"})
+                answers.append(embedded.status_code)
             tool = {"name": "look", "parameters": {"type": "object", "properties": {"word": {"type": "string"}}}}
             asked = {"model": SMALL, "messages": [{"role": "user", "content": "Hi"}], "max_tokens": 40}
             asked |= {"tools": [{"type": "function", "function": tool}], "tool_choice": "required"}
@@ -98,14 +95,14 @@ def main() -> None:
             picture = {"type": "image_url", "image_url": {"url": "http://203.0.113.9/picture.png"}}
             asked = {"model": "echo", "messages": [{"role": "user", "content": [picture]}]}
             report["a picture from the network"] = client.post("/v1/chat/completions", json=asked).status_code
-        for arguments in (
+        commands = (
             ("chat", "--model", SMALL, "Say hello."),
             ("embed", "--model", "all-minilm-l6-v2", "a cat", "a kitten"),
             ("models", "list"),
             ("status",),
             ("usage",),
-        ):
-            answers.append(server.craton(*arguments).returncode)
+        )
+        answers += [server.craton(*arguments).returncode for arguments in commands]
     time.sleep(0.3)
     user = folder / "home-user"
     report |= {

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import signal
@@ -26,11 +27,27 @@ _FRAMING_PER_BYTE = 8  # of a chunked body: enough for chunks of one byte each
 
 
 class CappedProtocol(HttpToolsProtocol):
-    """httptools gathers a request's head, its chunk extensions and its trailers without bound; this one hangs up when
-    what is not body grows too long. Trailers are dropped: they come after the head was judged, and belong to nobody."""
+    """httptools gathers a request's head, its chunk extensions and its trailers without bound, and waits for them for
+    ever; this one hangs up when what is not body grows too long, or when a head is not whole in time. Trailers are
+    dropped: they come after the head was judged, and belong to nobody."""
 
+    head_seconds = 30.0
     _framing_bytes = 0
     _in_head = True
+    _hurry: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]  # as uvicorn has it
+        super().connection_made(transport)
+        self._hurry = self.loop.call_later(self.head_seconds, transport.close)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._calm()
+        super().connection_lost(exc)
+
+    def _calm(self) -> None:
+        if self._hurry is not None:
+            self._hurry.cancel()
+            self._hurry = None
 
     def on_message_begin(self) -> None:
         self._framing_bytes, self._in_head = 0, True
@@ -42,6 +59,7 @@ class CappedProtocol(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         self._framing_bytes, self._in_head = 0, False
+        self._calm()
         super().on_headers_complete()
 
     def on_body(self, body: bytes) -> None:
@@ -55,6 +73,8 @@ class CappedProtocol(HttpToolsProtocol):
             if self._in_head:
                 self.transport.write(_TOO_LARGE)
             self.transport.close()
+        if self._in_head and self._hurry is None:
+            self._hurry = self.loop.call_later(self.head_seconds, self.transport.close)
 
 
 def bind(host: str, port: int) -> socket.socket:
