@@ -17,7 +17,7 @@ import click
 from craton.app.config import Home
 from craton.cli.connection import Connection, connect, connection_options
 from craton.cli.environment import cleared, variables
-from craton.cli.errors import CommandError, ServerError
+from craton.cli.errors import CommandError
 from craton.cli.output import console, json_option, print_json, print_table, say
 from craton.lessons.mission import Tried, judge, unmet_needs
 from craton.lessons.playing import Left, Played, clean_up, play, recheck
@@ -196,14 +196,8 @@ def _require_needs(lesson: Lesson, connection: Connection) -> None:
 
 
 def _unmet(lesson: Lesson, connection: Connection) -> str:
-    def answers_to(model: str) -> bool:
-        try:
-            connection.get(f"/craton/v1/models/{model}")
-        except ServerError:
-            return False
-        return True
-
-    return unmet_needs(lesson, answers_to, lambda package: importlib.util.find_spec(package) is not None)
+    models = {model["id"] for model in connection.get("/craton/v1/models")["models"]}
+    return unmet_needs(lesson, models, lambda package: importlib.util.find_spec(package) is not None)
 
 
 def _environment(connection: Connection, base: Mapping[str, str]) -> dict[str, str]:

@@ -20,13 +20,13 @@ anthropic api console datasets docs healthz metrics models openai readyz resolve
 """
 _AWS_SEGMENTS = """
 advanced-prompt-optimization-job advanced-prompt-optimization-jobs agenticretrievestream agents async-invoke
-automated-reasoning-policies create-foundation-model-agreement custom-models data-retention delete-foundation-
-model-agreement enforcedguardrailsconfiguration evaluation-job evaluation-jobs flows foundation-model-
-availability foundation-models generatequery guardrail guardrail-checks guardrails imported-models inference-
-profiles knowledgebases list-foundation-model-agreement-offers listtagsforresource logging marketplace-model
-model model-copy-jobs model-customization model-customization-jobs model-import-jobs model-invocation-job model-
-invocation-jobs optimize-prompt prompt-routers prompts provisioned-model-throughput provisioned-model-
-throughputs rerank resource-policy resourcepolicy retrievalinstructions retrieveandgenerate
+automated-reasoning-policies create-foundation-model-agreement custom-models data-retention
+delete-foundation-model-agreement enforcedguardrailsconfiguration evaluation-job evaluation-jobs flows
+foundation-model-availability foundation-models generatequery guardrail guardrail-checks guardrails
+imported-models inference-profiles knowledgebases list-foundation-model-agreement-offers listtagsforresource
+logging marketplace-model model model-copy-jobs model-customization model-customization-jobs model-import-jobs
+model-invocation-job model-invocation-jobs optimize-prompt prompt-routers prompts provisioned-model-throughput
+provisioned-model-throughputs rerank resource-policy resourcepolicy retrievalinstructions retrieveandgenerate
 retrieveandgeneratestream sessions tagresource tags untagresource use-case-for-model-access
 """
 RESERVED_NAMESPACES = frozenset((_OWN_SEGMENTS + _AWS_SEGMENTS).split())

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Container, Iterable, Mapping, Sequence
 from typing import Literal
 
 from msgspec import Struct
@@ -63,12 +63,12 @@ def totals(judged: Iterable[Judged]) -> dict[Status, int]:
     return {status: found.count(status) for status in STATUSES}
 
 
-def unmet_needs(lesson: Lesson, answers_to: Callable[[str], bool], installed: Callable[[str], bool]) -> str:
+def unmet_needs(lesson: Lesson, served: Container[str], installed: Callable[[str], bool]) -> str:
     """What the lesson needs and is not there, as a sentence; "" when all is.
 
-    answers_to: whether the server knows a model; installed: whether Python finds a package.
+    served: the models that the server has; installed: whether Python finds a package.
     """
-    models = [model for model in lesson.models if not answers_to(model)]
+    models = [model for model in lesson.models if model not in served]
     packages = [package for package in lesson.packages if not installed(package)]
     sentences = []
     if models:
