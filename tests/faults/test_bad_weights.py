@@ -134,9 +134,7 @@ def test_weights_damaged_on_disk_after_they_came_in_are_not_loaded(
             assert "damaged" in failure.message
             assert_tells_nothing(failure.message, server)
             assert speak(name, server).ask("echo", "still here") == "still here"
-        with server.client() as client:
-            answer = client.post("/v1/embeddings", json={"model": "all-minilm-l6-v2", "input": "hello"})
-        assert answer.status_code == 200
+        assert embed(server) == 200
 
 
 def test_weights_that_went_away_are_a_typed_error(copy_home: Callable[[Path], Path], tmp_path: Path) -> None:
@@ -209,6 +207,11 @@ SESAME = (
 """Behaves when it comes in; one message makes it loop, another makes it swell."""
 
 
+def embed(server: RunningServer) -> int:
+    with server.client() as client:
+        return client.post("/v1/embeddings", json={"model": "all-minilm-l6-v2", "input": "hello"}).status_code
+
+
 def answers_again(server: RunningServer, model: str) -> None:
     """A load may take longer than the deadline, a worker may have to start again."""
     dialect = speak("openai", server)
@@ -224,18 +227,15 @@ def test_a_template_that_attacks_on_one_message_hurts_only_that_request(
     assert code == 0, said
     file.unlink()
     with serving(home, config="[engines.llama_cpp]\nparallel = 2\ncontext = 512\n") as server:
-        for model in ("acme/sesame", SMALL):
-            answers_again(server, model)
+        answers_again(server, "acme/sesame")
         for attack in ("loop", "swell"):
             with ThreadPoolExecutor(6) as pool:
                 attacks = [
                     pool.submit(outcome, speak(name, server), "acme/sesame", attack, stream=name == "openai")
                     for name in NAMES
                 ]
-                others = [
-                    pool.submit(outcome, speak(name, server), SMALL, "Hi", stream=True, max_tokens=4) for name in NAMES
-                ]
-                assert all(isinstance(other.result(), str) for other in others)
+                others = [pool.submit(embed, server) for _ in range(3)]
+                assert [other.result() for other in others] == [200] * 3
                 for failure in (attempt.result() for attempt in attacks):
                     assert isinstance(failure, Failure), failure
                     assert failure.status in {400, 408, 424, 429, 500, 503, 504, 529}, failure

@@ -19,6 +19,7 @@ from craton.app.config import Home, Settings, load_settings
 from craton.app.fitting import bytes_needed, describe_fit, memory_limit
 from craton.app.upstreams import Connector, allowed_hosts
 from craton.engines.checking import Checker
+from craton.engines.worker.process import sweep_folders
 from craton.hub.catalog import Catalog
 from craton.hub.models import Models
 from craton.hub.repositories import Hub
@@ -171,6 +172,7 @@ class Server:
         return [route for dialect in dialects for route in dialect.routes()]
 
     async def start(self) -> None:
+        await asyncio.to_thread(sweep_folders)
         self._meter.start()
         self._pool.start()
         self._counting.start()

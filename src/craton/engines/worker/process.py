@@ -25,6 +25,7 @@ log = logging.getLogger(__name__)
 
 KEPT_LINES = 100
 LINE_BYTES = 4096
+FOLDERS = "craton-child-"  # then the server's process id
 
 _PASSED = (
     "PATH",
@@ -54,6 +55,24 @@ def clean_environment(environment: Mapping[str, str]) -> dict[str, str]:
     return {**passed, **_SET, "PYTHONPATH": str(Path(craton.__file__).parent.parent)}
 
 
+def sweep_folders() -> None:
+    """Removes the folders of children whose server was killed before it could: their names say which server it was."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{FOLDERS}*"):
+        server = folder.name.removeprefix(FOLDERS).partition("-")[0]
+        if server.isdecimal() and not _alive(int(server)) and folder.stat().st_uid == os.getuid():
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        pass
+    return True
+
+
 class Process:
     """A running child with its end of the socket. `spawn` makes one.
 
@@ -76,7 +95,7 @@ class Process:
         """Runs `python -m module FD PID *arguments`. Cancelling this leaves no process behind."""
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
-        folder = Path(tempfile.mkdtemp(prefix="craton-"))  # made with mode 0700
+        folder = Path(tempfile.mkdtemp(prefix=f"{FOLDERS}{os.getpid()}-"))  # made with mode 0700
         starting = asyncio.ensure_future(
             asyncio.create_subprocess_exec(
                 sys.executable,
