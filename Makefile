@@ -24,7 +24,8 @@ lint: $(VENV)/.test  ## ruff and the type checker
 	$(BIN)/mypy
 
 mission: $(VENV)/.test  ## the guide's rows: works, refused, missing
-	$(BIN)/craton learn mission
+	$(BIN)/python tests/fetch_starters.py $(TEST_STARTERS)
+	$(BIN)/craton learn mission --from $(TEST_STARTERS)
 
 bench: $(VENV)/.test  ## ratios against the raw libraries (bench/README.md)
 	$(BIN)/python -m bench $(ARGS)

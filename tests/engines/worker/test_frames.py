@@ -167,3 +167,15 @@ async def test_events_of_every_kind_cross(ask: Ask) -> None:
     events = (PartStarted(0, "tool_use", 1, "id", "f"), Delta(0, "{}", redacted=b"x"), Usage(1, 2), Stop("tool_use"))
     (back,) = Frames[WorkerFrame](WorkerFrame).feed(encode(Events(3, events, done=True)))
     assert back == Events(3, events, done=True)
+
+
+def test_what_failed_inside_is_for_the_servers_log_alone(caplog: pytest.LogCaptureFixture) -> None:
+    try:
+        raise KeyError("the secret of the engine")
+    except KeyError as error:
+        wire = to_wire(error, "m")
+    with caplog.at_level("ERROR"):
+        told = from_wire(wire, "m")
+    assert isinstance(told, ModelFailed)
+    assert "secret" not in str(told)
+    assert "KeyError: 'the secret of the engine'" in caplog.text

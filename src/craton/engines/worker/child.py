@@ -14,11 +14,10 @@ import signal
 import socket
 import sys
 import time
-import traceback
 from collections.abc import Callable
 from typing import Any
 
-from craton.core.errors import CratonError, Unsupported
+from craton.core.errors import Unsupported
 from craton.engines.protocol import Engine, EngineSpec
 from craton.engines.worker.connection import Connection
 from craton.engines.worker.errors import to_wire
@@ -36,8 +35,6 @@ def main() -> None:
     try:
         engine = load_engine(load.spec)
     except Exception as error:
-        if not isinstance(error, CratonError):
-            traceback.print_exc(file=sys.stderr)
         sock.sendall(encode(LoadFailed(to_wire(error, load.spec.model))))
         return
     if (extra := headroom(load.spec)) is not None:

@@ -3,10 +3,16 @@
 from __future__ import annotations
 
 import inspect
+import logging
+import traceback
 
 from craton.core import errors
 from craton.core.errors import CratonError, ModelFailed
 from craton.engines.worker.frames import WireError
+
+MAX_TRACEBACK = 8192  # characters, of the end
+
+log = logging.getLogger(__name__)
 
 _PARAMETERS: dict[str, tuple[type[CratonError], tuple[str, ...]]] = {
     name: (value, tuple(inspect.signature(value).parameters))
@@ -16,16 +22,19 @@ _PARAMETERS: dict[str, tuple[type[CratonError], tuple[str, ...]]] = {
 
 
 def to_wire(error: BaseException, model: str) -> WireError:
-    """Anything that Craton did not raise on purpose becomes a ModelFailed that tells nothing."""
+    """Anything that Craton did not raise on purpose becomes a ModelFailed that tells clients nothing."""
     name = type(error).__name__
     if isinstance(error, CratonError) and name in _PARAMETERS:
         return WireError(name, tuple(_plain(getattr(error, parameter)) for parameter in _PARAMETERS[name][1]))
     reason = "it ran out of memory" if isinstance(error, MemoryError) else "an internal error of its engine"
-    return WireError("ModelFailed", (model, reason))
+    lines = "".join(traceback.format_exception(error))
+    return WireError("ModelFailed", (model, reason), lines[-MAX_TRACEBACK:])
 
 
 def from_wire(error: WireError, model: str) -> CratonError:
     """The error again. What is not known, or does not fit its class, becomes a ModelFailed."""
+    if error.traceback:
+        log.error("the engine of %s failed:\n%s", model, error.traceback[-MAX_TRACEBACK:])
     kind, parameters = _PARAMETERS.get(error.name, (None, ()))
     if kind is None or len(error.values) != len(parameters):
         return ModelFailed(model, "an error that is not known")

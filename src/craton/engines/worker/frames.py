@@ -74,10 +74,14 @@ class Ping(_Frame, frozen=True, tag="ping"):
 
 
 class WireError(_Frame, frozen=True):
-    """One of `craton.core.errors`: its class's name and the values of its constructor."""
+    """One of `craton.core.errors`: its class's name and the values of its constructor.
+
+    traceback: for the server's log alone, of what Craton did not raise on purpose.
+    """
 
     name: str
     values: tuple[str | int | float | None, ...]
+    traceback: str = ""
 
 
 class Ready(_Frame, frozen=True, tag="ready"):

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-import sys
-import traceback
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
 from functools import partial
 from typing import Any, cast
 
 from craton.core.chat import ChatRequest, Event
-from craton.core.errors import CratonError, Throttled, TooLarge
+from craton.core.errors import Throttled, TooLarge
 from craton.core.model import EmbedRequest
 from craton.engines.protocol import Engine
 from craton.engines.worker.connection import Connection
@@ -93,8 +91,6 @@ class Host:
         try:
             await work()
         except Exception as error:
-            if not isinstance(error, CratonError):
-                traceback.print_exc(file=sys.stderr)
             self._flush()
             self._send(Failed(call, to_wire(error, self._model)))
 
