@@ -89,9 +89,10 @@ def over_http(server: RunningServer) -> Ask:
 
 
 @contextmanager
-def raw_engine(gguf: Path, streams: int) -> Any:
+def raw_engine(gguf: Path, given: argparse.Namespace) -> Any:
     """The raw library in a process of its own, asked to run whole rounds: ("streams", n) or ("first", number)."""
-    command = [sys.executable, "-m", "bench.serving", "--raw", str(gguf), "--streams", str(streams)]
+    command = [sys.executable, "-m", "bench.serving", "--raw", str(gguf), "--streams", str(given.streams)]
+    command += ["--threads", str(given.threads)] if given.threads else []
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     to_raw, from_raw = process.stdin, process.stdout
     if to_raw is None or from_raw is None:
@@ -109,7 +110,13 @@ def raw_engine(gguf: Path, streams: int) -> Any:
         process.wait(30)
 
 
-def serve_raw(gguf: Path, streams: int) -> None:
+def options(given: argparse.Namespace) -> dict[str, int]:
+    """The engine's, of both sides."""
+    threads = {"threads": given.threads, "batch_threads": given.threads} if given.threads else {}
+    return {"parallel": given.streams, "context": CONTEXT, **threads}
+
+
+def serve_raw(gguf: Path, engine_options: dict[str, int]) -> None:
     """The child of `raw_engine`: rounds are asked for on stdin and answered on stdout."""
     import xllamacpp
 
@@ -119,7 +126,7 @@ def serve_raw(gguf: Path, streams: int) -> None:
     from craton.engines.protocol import EngineSpec
 
     info = ModelInfo(id="raw", verbs=("chat",), engine="llama_cpp", context_length=8192, parameters=134_515_008)
-    spec = EngineSpec("llama_cpp", "raw", info, {gguf.name: str(gguf)}, {"parallel": streams, "context": CONTEXT})
+    spec = EngineSpec("llama_cpp", "raw", info, {gguf.name: str(gguf)}, engine_options)
     with tempfile.TemporaryDirectory() as folder:
         native = xllamacpp.Server(parameters(settle(spec), None, Path(folder) / "s.sock", "key"))
 
@@ -147,18 +154,19 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m bench serving", description=__doc__)
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--streams", type=int, default=8)
+    parser.add_argument("--threads", type=int, help="of both sides, for one stream and for batches; default: Craton's")
     parser.add_argument("--starters", type=Path, default=Path("build/starters"))
     parser.add_argument("--raw", type=Path, help=argparse.SUPPRESS)
     given = parser.parse_args(arguments)
     if given.raw:
-        serve_raw(given.raw, given.streams)
+        serve_raw(given.raw, options(given))
         return
     fetch_starters(given.starters)
     gguf = given.starters / "SmolLM2-135M-Instruct.Q4_1.gguf"
-    config = f"[engines.llama_cpp]\nparallel = {given.streams}\ncontext = {CONTEXT}\n"
+    config = "[engines.llama_cpp]\n" + "".join(f"{name} = {value}\n" for name, value in options(given).items())
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder) / "home"
-        with serving(home, config=config) as server, raw_engine(gguf, given.streams) as raw:
+        with serving(home, config=config) as server, raw_engine(gguf, given) as raw:
             server.craton("models", "pull", "smollm2-135m-instruct", "--from", str(given.starters))
             craton = over_http(server)
             measure(craton, given.streams), raw("streams", given.streams)  # the first round warms both up

@@ -8,15 +8,15 @@ import sys
 import tempfile
 from pathlib import Path
 
-from craton.engines.worker.process import FOLDERS, sweep_folders
+from craton.engines.worker.process import FOLDERS, sweep_folders, temporary_folder
 
 
 def test_folders_of_servers_that_are_gone_are_swept_and_others_stay() -> None:
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()
-    stale = Path(tempfile.mkdtemp(prefix=f"{FOLDERS}{gone.pid}-"))
+    stale = Path(tempfile.mkdtemp(prefix=f"{FOLDERS}{gone.pid}-", dir=temporary_folder()))
     (stale / "s.sock").touch()
-    live = Path(tempfile.mkdtemp(prefix=f"{FOLDERS}{os.getpid()}-"))
+    live = Path(tempfile.mkdtemp(prefix=f"{FOLDERS}{os.getpid()}-", dir=temporary_folder()))
     try:
         sweep_folders()
         assert not stale.exists()

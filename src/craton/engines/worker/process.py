@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 KEPT_LINES = 100
 LINE_BYTES = 4096
 FOLDERS = "craton-child-"  # then the server's process id
+LONGEST_TEMPORARY = 40  # characters: a Unix socket's path holds 104, and llama.cpp's lies two folders below
 
 _PASSED = (
     "PATH",
@@ -55,12 +56,19 @@ def clean_environment(environment: Mapping[str, str]) -> dict[str, str]:
     return {**passed, **_SET, "PYTHONPATH": str(Path(craton.__file__).parent.parent)}
 
 
+def temporary_folder() -> str:
+    """Where the children's folders lie: the system's temporary folder, or /tmp where that has too long a name."""
+    usual = tempfile.gettempdir()
+    return usual if len(os.fsencode(usual)) <= LONGEST_TEMPORARY else "/tmp"
+
+
 def sweep_folders() -> None:
     """Removes the folders of children whose server was killed before it could: their names say which server it was."""
-    for folder in Path(tempfile.gettempdir()).glob(f"{FOLDERS}*"):
+    for folder in Path(temporary_folder()).glob(f"{FOLDERS}*"):
         server = folder.name.removeprefix(FOLDERS).partition("-")[0]
-        if server.isdecimal() and not _alive(int(server)) and folder.stat().st_uid == os.getuid():
-            shutil.rmtree(folder, ignore_errors=True)
+        with suppress(FileNotFoundError):  # another server sweeps too
+            if server.isdecimal() and not _alive(int(server)) and folder.stat().st_uid == os.getuid():
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 def _alive(pid: int) -> bool:
@@ -95,7 +103,9 @@ class Process:
         """Runs `python -m module FD PID *arguments`. Cancelling this leaves no process behind."""
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
-        folder = Path(tempfile.mkdtemp(prefix=f"{FOLDERS}{os.getpid()}-"))  # made with mode 0700
+        folder = Path(
+            tempfile.mkdtemp(prefix=f"{FOLDERS}{os.getpid()}-", dir=temporary_folder())
+        )  # made with mode 0700
         starting = asyncio.ensure_future(
             asyncio.create_subprocess_exec(
                 sys.executable,
