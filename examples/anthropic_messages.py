@@ -1,6 +1,6 @@
 """Streams an answer over Anthropic's Messages, with an unmodified anthropic client.
 
-    craton exec -- python examples/anthropic_messages.py
+craton exec -- python examples/anthropic_messages.py
 """
 
 import sys

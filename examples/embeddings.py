@@ -1,6 +1,6 @@
 """Finds the sentence that means the most alike, by the angle between their vectors.
 
-    craton exec -- python examples/embeddings.py "How do I get a refund?"
+craton exec -- python examples/embeddings.py "How do I get a refund?"
 """
 
 import sys

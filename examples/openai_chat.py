@@ -1,6 +1,6 @@
 """Streams an answer over OpenAI's chat completions, with an unmodified openai client.
 
-    craton exec -- python examples/openai_chat.py
+craton exec -- python examples/openai_chat.py
 """
 
 import sys

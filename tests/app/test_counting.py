@@ -31,14 +31,16 @@ CONVERSATIONS: dict[str, dict[str, Any]] = {
 @pytest.fixture
 def unloaded(model_server: RunningServer) -> RunningServer:
     with model_server.client() as http:
-        http.delete(f"/craton/v1/loaded/{MODEL}").raise_for_status()
+        http.delete(f"/api/craton/v1/loaded/{MODEL}").raise_for_status()
     assert loaded(model_server) == []
     return model_server
 
 
 def loaded(server: RunningServer) -> list[str]:
     with server.client() as http:
-        return [entry["model"] for entry in http.get("/craton/v1/status").json()["loaded"] if entry["model"] == MODEL]
+        return [
+            entry["model"] for entry in http.get("/api/craton/v1/status").json()["loaded"] if entry["model"] == MODEL
+        ]
 
 
 def bedrock(server: RunningServer) -> Any:

@@ -147,7 +147,7 @@ def test_traces_and_usage_of_another_tenant_look_absent(server: RunningServer) -
         answer = client.post("/v1/chat/completions", json=body)
         request_id = answer.headers["x-request-id"]
         for _ in range(100):
-            if client.get(f"/craton/v1/requests/{request_id}").status_code == 200:
+            if client.get(f"/api/craton/v1/requests/{request_id}").status_code == 200:
                 break
         else:
             pytest.fail("the trace never came")
@@ -156,10 +156,10 @@ def test_traces_and_usage_of_another_tenant_look_absent(server: RunningServer) -
         foreign = Keys(database, load_master(server.home)).create("stranger", "theirs", KeyRole.ADMIN).token
         database.close()
         headers = {"authorization": f"Bearer {foreign}"}
-        theirs = client.get(f"/craton/v1/requests/{request_id}", headers=headers)
-        absent = client.get(f"/craton/v1/requests/{'0' * 32}", headers=headers)
+        theirs = client.get(f"/api/craton/v1/requests/{request_id}", headers=headers)
+        absent = client.get(f"/api/craton/v1/requests/{'0' * 32}", headers=headers)
         assert (theirs.status_code, absent.status_code) == (404, 404)
         assert theirs.json()["error"]["message"].replace(request_id, "") == absent.json()["error"]["message"].replace(
             "0" * 32, ""
         )
-        assert client.get("/craton/v1/usage", headers=headers).json()["usage"] == []
+        assert client.get("/api/craton/v1/usage", headers=headers).json()["usage"] == []

@@ -245,7 +245,7 @@ def test_a_trace_holds_what_was_asked_and_answered(observed: RunningServer, name
     header = {"openai": "x-request-id", "anthropic": "request-id", "aws": "x-amzn-requestid"}[name]
     with observed.client() as client:
         trace = trace_of(client, reply.headers[header])
-        recent = client.get("/craton/v1/requests", params={"limit": 5}).json()["requests"]
+        recent = client.get("/api/craton/v1/requests", params={"limit": 5}).json()["requests"]
     row = trace["row"]
     assert (row["dialect"], row["model"], row["resolved"], row["status"]) == (name, "echo", "echo", "ok")
     assert (row["key_id"], row["stop"]) == (observed.access_key_id, "end_turn")
@@ -262,14 +262,14 @@ def test_recent_requests_come_newest_first_and_usage_counts_from_a_time(observed
     with observed.client() as client:
         ids = [ask(observed, f"number {i}").headers["x-request-id"] for i in range(3)]
         rows = [trace_of(client, request_id)["row"] for request_id in ids]
-        recent = client.get("/craton/v1/requests", params={"limit": 3}).json()["requests"]
+        recent = client.get("/api/craton/v1/requests", params={"limit": 3}).json()["requests"]
         assert [row["id"] for row in recent] == ids[::-1]
         since = rows[1]["started"]
-        (line,) = client.get("/craton/v1/usage", params={"since": since}).json()["usage"]
+        (line,) = client.get("/api/craton/v1/usage", params={"since": since}).json()["usage"]
         assert (line["model"], line["requests"], line["errors"]) == ("echo", 2, 0)
         assert (line["input_tokens"], line["output_tokens"]) == (4, 4)
         assert line["cost"] == pytest.approx(4 * (3.0 + 5.0) / 1e6)
         for wrong in ({"limit": 0}, {"limit": "many"}, {"limit": "nan"}, {"limit": "inf"}):
-            assert client.get("/craton/v1/requests", params=wrong).status_code == 400, wrong
+            assert client.get("/api/craton/v1/requests", params=wrong).status_code == 400, wrong
         for wrong_since in ("nan", "yesterday", "inf"):
-            assert client.get("/craton/v1/usage", params={"since": wrong_since}).status_code == 400, wrong_since
+            assert client.get("/api/craton/v1/usage", params={"since": wrong_since}).status_code == 400, wrong_since

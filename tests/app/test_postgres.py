@@ -55,7 +55,7 @@ def test_two_servers_on_one_postgres_serve_the_same_keys(tmp_path: Path, postgre
             with first.client() as client:  # what one recorded, the other one shows
                 row = trace_of(client, reply.headers["x-request-id"])["row"]
                 assert (row["key_id"], row["input_tokens"]) == (key_id, 2)
-                wait_until(lambda: client.get("/craton/v1/usage").json()["usage"][0]["requests"] == 4)
+                wait_until(lambda: client.get("/api/craton/v1/usage").json()["usage"][0]["requests"] == 4)
             second.craton("keys", "revoke", key_id)
             begun = time.monotonic()
             for it in (first, second):

@@ -16,7 +16,7 @@ def test_health_and_readiness_need_no_key(server: RunningServer) -> None:
 
 
 def test_every_other_route_needs_one(server: RunningServer) -> None:
-    for path in ("/metrics", "/craton/v1/status", "/v1/models", "/nothing/here", "/foundation-models"):
+    for path in ("/metrics", "/api/craton/v1/status", "/v1/models", "/nothing/here", "/foundation-models"):
         assert httpx.get(server.url + path, trust_env=False).status_code in {401, 403}, path
 
 

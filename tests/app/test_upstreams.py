@@ -376,7 +376,7 @@ def test_the_trace_names_the_alias_the_model_that_ran_and_the_cost(front: Runnin
         assert (row["model"], row["resolved"], row["engine"]) == ("us.vendor.big-v1:0", "openai", "upstream")
         assert (row["input_tokens"], row["output_tokens"]) == (3, 3)
         assert row["cost"] == pytest.approx((3 * 1.0 + 3 * 10.0) / 1e6)
-        line = next(line for line in client.get("/craton/v1/usage").json()["usage"] if line["model"] == "openai")
+        line = next(line for line in client.get("/api/craton/v1/usage").json()["usage"] if line["model"] == "openai")
         assert line["cost"] == pytest.approx((line["input_tokens"] * 1.0 + line["output_tokens"] * 10.0) / 1e6)
 
 

@@ -48,9 +48,9 @@ def is_alive(pid: int) -> bool:
 
 
 def loaded(server: RunningServer, model: str) -> dict[str, Any] | None:
-    """The line of /craton/v1/status about a model, None when it is not loaded."""
+    """The line of /api/craton/v1/status about a model, None when it is not loaded."""
     with server.client() as client:
-        lines = client.get("/craton/v1/status").json()["loaded"]
+        lines = client.get("/api/craton/v1/status").json()["loaded"]
     return next((line for line in lines if line["model"] == model), None)
 
 

@@ -115,7 +115,7 @@ def test_a_full_disk(tmp_path: Path) -> None:
 
         def kept() -> set[str]:
             with server.client() as client:
-                return {row["id"] for row in client.get("/craton/v1/requests?limit=100").json()["requests"]}
+                return {row["id"] for row in client.get("/api/craton/v1/requests?limit=100").json()["requests"]}
 
         wait_until(lambda: kept().issuperset(ids))
         keys = disk.craton("keys", "list")[1]

@@ -61,7 +61,7 @@ def test_each_tenant_sees_its_own_model(tenants: tuple[RunningServer, dict[str, 
     for tenant, token in tokens.items():
         with server.client() as client:
             client.headers["authorization"] = f"Bearer {token}"
-            models = client.get("/craton/v1/models").json()["models"]
+            models = client.get("/api/craton/v1/models").json()["models"]
             seen[tenant] = {model["id"]: model.get("context_length") for model in models}
             assert (client.get(f"/v1/models/{MODEL}").status_code == 200) == (tenant != "green")
     assert seen["red"][MODEL] == 111
@@ -84,13 +84,13 @@ def test_traces_and_usage_are_the_tenants_own(tenants: tuple[RunningServer, dict
         return response.status_code, response.text
 
     for tenant, other in (("red", "blue"), ("blue", "red")):
-        wait_until(lambda tenant=tenant: get(tenant, f"/craton/v1/requests/{ids[tenant]}")[0] == 200)  # type: ignore[misc]
-        assert f"the secret of {tenant}" in get(tenant, f"/craton/v1/requests/{ids[tenant]}")[1]
-        foreign, absent = (get(tenant, f"/craton/v1/requests/{id}") for id in (ids[other], "0" * 32))
+        wait_until(lambda tenant=tenant: get(tenant, f"/api/craton/v1/requests/{ids[tenant]}")[0] == 200)  # type: ignore[misc]
+        assert f"the secret of {tenant}" in get(tenant, f"/api/craton/v1/requests/{ids[tenant]}")[1]
+        foreign, absent = (get(tenant, f"/api/craton/v1/requests/{id}") for id in (ids[other], "0" * 32))
         assert foreign[0] == absent[0] == 404
         assert foreign[1].replace(ids[other], "ID") == absent[1].replace("0" * 32, "ID")
-        assert ids[other] not in get(tenant, "/craton/v1/requests")[1]
-        lines = json.loads(get(tenant, "/craton/v1/usage")[1])["usage"]
+        assert ids[other] not in get(tenant, "/api/craton/v1/requests")[1]
+        lines = json.loads(get(tenant, "/api/craton/v1/usage")[1])["usage"]
         assert sum(line["requests"] for line in lines if line["model"] == "echo") == 1
 
 
@@ -98,6 +98,6 @@ def test_a_tenants_key_opens_nothing_of_the_operators(tenants: tuple[RunningServ
     server, tokens = tenants
     with server.client() as client:
         client.headers["authorization"] = f"Bearer {tokens['red']}"
-        for path in ("/metrics", "/craton/v1/status"):
+        for path in ("/metrics", "/api/craton/v1/status"):
             assert client.get(path).status_code == 403
-        assert client.delete(f"/craton/v1/loaded/{MODEL}").status_code == 403
+        assert client.delete(f"/api/craton/v1/loaded/{MODEL}").status_code == 403

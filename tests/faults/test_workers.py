@@ -147,6 +147,6 @@ def test_a_model_that_is_unloaded_under_its_readers_tells_them(name: str, script
     stream = Interrupted(speak(name, scripted), "echo", "slowly", 400)
     stream.first()
     with scripted.client() as client:
-        assert client.delete("/craton/v1/loaded/echo").json() == {"unloaded": True}
+        assert client.delete("/api/craton/v1/loaded/echo").json() == {"unloaded": True}
     assert stream.rest().failure is not None
     assert speak(name, scripted).ask("echo", "again") == "again"

@@ -89,7 +89,7 @@ def _soak(server: RunningServer, seconds: float, counts: Counter[str], failures:
     try:
         with server.client() as client:
             while (now := time.monotonic() - started) < seconds:
-                loaded = client.get("/craton/v1/status").raise_for_status().json()["loaded"]
+                loaded = client.get("/api/craton/v1/status").raise_for_status().json()["loaded"]
                 workers = {one["model"]: (one["pid"], look(one["pid"])) for one in loaded if one["pid"]}
                 samples.append(Sample(now, look(server.pid), workers))
                 time.sleep(EVERY)
@@ -105,7 +105,7 @@ def _unfinished(server: RunningServer) -> int:
     give_up = time.monotonic() + 10
     with server.client() as client:
         while True:
-            loaded = client.get("/craton/v1/status").raise_for_status().json()["loaded"]
+            loaded = client.get("/api/craton/v1/status").raise_for_status().json()["loaded"]
             busy = sum(int(one["running"]) + int(one["waiting"]) for one in loaded)
             if not busy or time.monotonic() > give_up:
                 return busy

@@ -52,13 +52,13 @@ def prove(folder: Path) -> Proof:
 
 def _load_and_unload(server: RunningServer, proof: Proof) -> None:
     with server.client() as client:
-        client.get("/craton/v1/status").raise_for_status()
+        client.get("/api/craton/v1/status").raise_for_status()
         before = look(server.pid).rss
         started = time.monotonic()
         body = {"model": CHAT, "max_tokens": 8, "messages": [{"role": "user", "content": "What is a model?"}]}
         client.post("/v1/chat/completions", json=body).raise_for_status()
         proof.note("first answer of the chat model (8 tokens), loading it", _s(time.monotonic() - started))
-        (loaded,) = client.get("/craton/v1/status").json()["loaded"]
+        (loaded,) = client.get("/api/craton/v1/status").json()["loaded"]
         worker, below = loaded["pid"], descendants(server.pid)
         proof.note("API process with the chat model loaded", _mib(look(server.pid).rss))
         found = look(worker)
@@ -67,7 +67,7 @@ def _load_and_unload(server: RunningServer, proof: Proof) -> None:
             f"{_mib(found.rss)}, {_mib(found.private)} of it its alone; admitted for {_mib(loaded['bytes_needed'])}",
         )
         started = time.monotonic()
-        client.delete(f"/craton/v1/loaded/{CHAT}").raise_for_status()
+        client.delete(f"/api/craton/v1/loaded/{CHAT}").raise_for_status()
         while alive(worker) and time.monotonic() < started + 30:
             time.sleep(0.01)
         proof.bound("the worker is gone after", _s(time.monotonic() - started), "it ends", not alive(worker))

@@ -10,8 +10,9 @@ import pytest
 from msgspec.structs import replace
 
 from craton.core.access import Caller, KeyRole
-from craton.core.chat import ChatRequest, Event, Message, Sampling, TextPart, Tool, ToolChoice, Usage, fold_stream
+from craton.core.chat import ChatRequest, Message, Sampling, TextPart, Tool, ToolChoice
 from craton.core.errors import DeadlineExceeded, InvalidRequest, NotFound, Throttled, Unsupported
+from craton.core.events import Event, Usage, fold_stream
 from craton.core.model import Capabilities, EmbedRequest, ModelInfo
 from craton.engines.echo import EchoEngine
 from craton.engines.echo.script import load_script

@@ -9,19 +9,9 @@ import msgspec
 import pytest
 from sqlalchemy import Connection, func, select
 
-from craton.core.chat import (
-    ChatAnswer,
-    ChatRequest,
-    Delta,
-    ImagePart,
-    Message,
-    PartEnded,
-    PartStarted,
-    Stop,
-    TextPart,
-    Usage,
-)
+from craton.core.chat import ChatRequest, ImagePart, Message, TextPart
 from craton.core.errors import NotFound, StorageFull
+from craton.core.events import ChatAnswer, Delta, PartEnded, PartStarted, Stop, Usage
 from craton.serve.history import History
 from craton.serve.metering import BINARY, Meter, Record
 from craton.serve.tables import requests

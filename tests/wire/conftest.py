@@ -19,17 +19,9 @@ from hypothesis import strategies as st
 
 from craton.core import errors
 from craton.core.access import Caller, KeyRole
-from craton.core.chat import (
-    ChatRequest,
-    Delta,
-    Event,
-    PartEnded,
-    PartStarted,
-    Stop,
-    TokenLogprob,
-    Usage,
-)
+from craton.core.chat import ChatRequest
 from craton.core.errors import CratonError, NotFound, Unauthenticated
+from craton.core.events import Delta, Event, PartEnded, PartStarted, Stop, TokenLogprob, Usage
 from craton.core.model import EmbedAnswer, EmbedRequest, ModelInfo
 from craton.engines.echo import EchoEngine
 from craton.engines.echo.script import load_script

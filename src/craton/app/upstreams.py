@@ -13,8 +13,9 @@ import msgspec
 from craton.access.tenants import DEFAULT_TENANT
 from craton.access.vault import Vault
 from craton.app.config import Settings, UpstreamSettings
-from craton.core.chat import ChatRequest, Event
+from craton.core.chat import ChatRequest
 from craton.core.errors import Damaged, InvalidRequest, ModelUnavailable, NotFound
+from craton.core.events import Event
 from craton.core.model import Capabilities, EmbedAnswer, EmbedRequest, ModelInfo
 from craton.core.streams import closing
 from craton.engines.protocol import Engine

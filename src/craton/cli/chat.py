@@ -84,7 +84,7 @@ def chat(
 
 def chat_models(connection: Connection) -> list[str]:
     """What can be talked to; the echo, which understands nothing, comes last."""
-    models = [model for model in connection.get("/craton/v1/models")["models"] if "chat" in model["verbs"]]
+    models = [model for model in connection.get("/api/craton/v1/models")["models"] if "chat" in model["verbs"]]
     return [model["id"] for model in sorted(models, key=lambda model: model["engine"] == "echo")]
 
 

@@ -35,6 +35,6 @@ def complete_model(_context: click.Context, _parameter: click.Parameter, incompl
     with suppress(CratonError):
         connection = connect_if_running()
         if connection is not None:
-            models = connection.get("/craton/v1/models", timeout=PATIENCE)["models"]
+            models = connection.get("/api/craton/v1/models", timeout=PATIENCE)["models"]
             return [CompletionItem(model["id"]) for model in models if model["id"].startswith(incomplete)]
     return []

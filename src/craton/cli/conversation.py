@@ -82,7 +82,7 @@ class Conversation:
             say("\n".join(f"{'*' if known == self._settings.model else ' '} {known}" for known in names))
             return
         if name not in names:
-            found = self._connection.get(f"/craton/v1/models/{name}")  # an alias, or a revision
+            found = self._connection.get(f"/api/craton/v1/models/{name}")  # an alias, or a revision
             if "chat" not in found["verbs"]:
                 raise ServerError(f"{name} does not chat.")
         self._settings.model = name

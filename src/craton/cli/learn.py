@@ -196,7 +196,7 @@ def _require_needs(lesson: Lesson, connection: Connection) -> None:
 
 
 def _unmet(lesson: Lesson, connection: Connection) -> str:
-    models = {model["id"] for model in connection.get("/craton/v1/models")["models"]}
+    models = {model["id"] for model in connection.get("/api/craton/v1/models")["models"]}
     return unmet_needs(lesson, models, lambda package: importlib.util.find_spec(package) is not None)
 
 

@@ -38,9 +38,9 @@ def list_models(url: str | None, key: str | None, as_json: bool) -> None:
     connection = connect_if_running(url, key)
     loaded: set[str] = set()
     if connection is not None:
-        found = connection.get("/craton/v1/models")["models"]
+        found = connection.get("/api/craton/v1/models")["models"]
         with suppress(CommandError):  # only operators see what is loaded
-            loaded = {model["model"] for model in connection.get("/craton/v1/status")["loaded"]}
+            loaded = {model["model"] for model in connection.get("/api/craton/v1/status")["loaded"]}
     else:
         with opened() as platform:
             found = msgspec.to_builtins(platform.catalog.list(caller(platform, key).tenant))
@@ -72,7 +72,7 @@ def unload(name: str, url: str | None, key: str | None, as_json: bool) -> None:
     """End the worker of the model NAME: its memory is free.
 
     The next request loads it again."""
-    answer = connect(url, key).delete(f"/craton/v1/loaded/{name}")
+    answer = connect(url, key).delete(f"/api/craton/v1/loaded/{name}")
     if as_json:
         print_json({"model": name, "unloaded": answer["unloaded"]})
     else:
@@ -117,4 +117,4 @@ def _unload_quietly(name: str, key: str | None) -> None:
     with suppress(CratonError):
         connection = connect_if_running(None, key)
         if connection is not None:
-            connection.delete(f"/craton/v1/loaded/{name}")
+            connection.delete(f"/api/craton/v1/loaded/{name}")

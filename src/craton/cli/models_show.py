@@ -63,7 +63,7 @@ def _details(name: str, url: str | None, key: str | None) -> dict[str, Any]:
     """A `ModelInfo` and its `Fit` in one, as a running server tells them, or from CRATON_HOME."""
     connection = connect_if_running(url, key)
     if connection is not None:
-        told: dict[str, Any] = connection.get(f"/craton/v1/models/{name}")
+        told: dict[str, Any] = connection.get(f"/api/craton/v1/models/{name}")
         return told
     from craton.app.fitting import describe_fit
 

@@ -30,7 +30,7 @@ def status(url: str | None, key: str | None, as_json: bool) -> None:
     """
     try:
         connection = connect(url, key)
-        found = connection.get("/craton/v1/status", timeout=PATIENCE)
+        found = connection.get("/api/craton/v1/status", timeout=PATIENCE)
     except NoServer:
         if as_json:
             print_json({"running": False})

@@ -46,10 +46,10 @@ def trace(request_id: str | None, limit: int, url: str | None, key: str | None, 
     """
     connection = connect(url, key)
     if request_id is None:
-        found = connection.get("/craton/v1/requests", limit=limit)
+        found = connection.get("/api/craton/v1/requests", limit=limit)
         print_json(found) if as_json else _print_recent(found["requests"])
         return
-    found = connection.get(f"/craton/v1/requests/{plain_id(request_id)}")
+    found = connection.get(f"/api/craton/v1/requests/{plain_id(request_id)}")
     print_json(found) if as_json else _print_one(found)
 
 

@@ -28,7 +28,7 @@ def usage(since: float | None, url: str | None, key: str | None, as_json: bool) 
     A cost appears for models with a line under [prices] in CRATON_HOME/config.toml.
     """
     begin = 0.0 if since is None else time.time() - since
-    found = connect(url, key).get("/craton/v1/usage", since=begin)
+    found = connect(url, key).get("/api/craton/v1/usage", since=begin)
     if as_json:
         print_json(found)
         return

@@ -7,7 +7,8 @@ from typing import Any, Protocol
 
 from msgspec import Struct
 
-from craton.core.chat import ChatRequest, Event
+from craton.core.chat import ChatRequest
+from craton.core.events import Event
 from craton.core.model import Capabilities, EmbedAnswer, EmbedRequest, ModelInfo
 
 
@@ -37,7 +38,7 @@ class Engine(Protocol):
     def capabilities(self) -> Capabilities: ...
 
     def chat(self, request: ChatRequest) -> AsyncIterator[Event]:
-        """Answer. Events in the order that `core.chat.Event` states. Raises ContextExceeded before any event."""
+        """Answer. Events in the order that `core.events.Event` states. Raises ContextExceeded before any event."""
         ...
 
     async def embed(self, request: EmbedRequest) -> EmbedAnswer:

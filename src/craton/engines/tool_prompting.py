@@ -20,21 +20,9 @@ from dataclasses import dataclass
 
 import msgspec
 
-from craton.core.chat import (
-    ChatRequest,
-    Delta,
-    Event,
-    Message,
-    Part,
-    PartEnded,
-    PartStarted,
-    TextPart,
-    TokenLogprob,
-    Tool,
-    ToolResultPart,
-    ToolUsePart,
-)
+from craton.core.chat import ChatRequest, Message, Part, TextPart, Tool, ToolResultPart, ToolUsePart
 from craton.core.errors import InvalidRequest
+from craton.core.events import Delta, Event, PartEnded, PartStarted, TokenLogprob
 from craton.engines.templates import part_text
 
 CALL_OPEN = "<tool_call>"

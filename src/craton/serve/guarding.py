@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 
-from craton.core.chat import Event
+from craton.core.events import Event
 
 
 def guard(events: AsyncIterator[Event]) -> AsyncIterator[Event]:

@@ -14,8 +14,9 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from craton.core.access import Caller
-from craton.core.chat import ChatRequest, Event, Usage
+from craton.core.chat import ChatRequest
 from craton.core.errors import CratonError
+from craton.core.events import Event, Usage
 from craton.core.model import EmbedAnswer, EmbedRequest, ModelInfo
 from craton.core.streams import closing
 from craton.serve.counting import Counting

@@ -19,8 +19,9 @@ import msgspec
 from sqlalchemy import Connection, Table, delete, insert
 from sqlalchemy.exc import IntegrityError
 
-from craton.core.chat import ChatRequest, Delta, Event, Folder, Stop, Usage
+from craton.core.chat import ChatRequest
 from craton.core.errors import InvalidRequest
+from craton.core.events import Delta, Event, Folder, Stop, Usage
 from craton.core.model import EmbedRequest
 from craton.serve.tables import requests, traces
 from craton.store.database import Database

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from msgspec import Meta, Struct
 
-from craton.core.chat import Usage
+from craton.core.events import Usage
 
 
 class Price(Struct, frozen=True, forbid_unknown_fields=True):

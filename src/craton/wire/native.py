@@ -56,13 +56,13 @@ class NativeDialect:
             route("GET", "/healthz", "Health", self._health, Action.PUBLIC),
             route("GET", "/readyz", "Ready", self._ready, Action.PUBLIC),
             route("GET", "/metrics", "Metrics", self._metrics, Action.OPERATE),
-            route("GET", "/craton/v1/status", "Status", self._status, Action.OPERATE),
-            route("GET", "/craton/v1/models", "ListModelDetails", self._models, Action.READ),
-            route("GET", "/craton/v1/models/{name+}", "GetModelDetails", self._model, Action.READ),
-            route("DELETE", "/craton/v1/loaded/{name+}", "UnloadModel", self._unload, Action.OPERATE),
-            route("GET", "/craton/v1/requests", "ListRequests", self._recent, Action.READ),
-            route("GET", "/craton/v1/requests/{id}", "GetTrace", self._trace, Action.READ),
-            route("GET", "/craton/v1/usage", "GetUsage", self._usage, Action.READ),
+            route("GET", "/api/craton/v1/status", "Status", self._status, Action.OPERATE),
+            route("GET", "/api/craton/v1/models", "ListModelDetails", self._models, Action.READ),
+            route("GET", "/api/craton/v1/models/{name+}", "GetModelDetails", self._model, Action.READ),
+            route("DELETE", "/api/craton/v1/loaded/{name+}", "UnloadModel", self._unload, Action.OPERATE),
+            route("GET", "/api/craton/v1/requests", "ListRequests", self._recent, Action.READ),
+            route("GET", "/api/craton/v1/requests/{id}", "GetTrace", self._trace, Action.READ),
+            route("GET", "/api/craton/v1/usage", "GetUsage", self._usage, Action.READ),
         ]
 
     async def _health(self, _: Request) -> Reply:

@@ -6,8 +6,8 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from typing import Protocol
 
-from craton.core.chat import Event
 from craton.core.errors import CratonError
+from craton.core.events import Event
 from craton.core.streams import closing
 
 HEADERS = {"content-type": "text/event-stream; charset=utf-8", "cache-control": "no-cache", "x-accel-buffering": "no"}

@@ -12,8 +12,9 @@ from typing import Any
 
 import pytest
 
-from craton.core.chat import ChatRequest, Message, OutputSchema, TextPart, Tool, fold_stream
+from craton.core.chat import ChatRequest, Message, OutputSchema, TextPart, Tool
 from craton.core.errors import InvalidRequest
+from craton.core.events import fold_stream
 from craton.core.model import ModelInfo
 from craton.engines.checking import Checker, CheckLimits
 from craton.engines.checking.bounds import check_bounds

@@ -9,9 +9,7 @@ import time
 import pytest
 
 from craton.core.chat import (
-    ChatAnswer,
     ChatRequest,
-    Delta,
     Message,
     OutputSchema,
     ReasoningOptions,
@@ -22,9 +20,9 @@ from craton.core.chat import (
     ToolChoice,
     ToolResultPart,
     ToolUsePart,
-    fold_stream,
 )
 from craton.core.errors import ContextExceeded, InvalidRequest, Unsupported
+from craton.core.events import ChatAnswer, Delta, fold_stream
 from craton.core.model import EmbedRequest, ModelInfo
 from craton.engines.echo import EchoEngine
 from craton.engines.echo.minimal import minimal

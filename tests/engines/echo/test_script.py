@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from craton.core.chat import ChatRequest, Delta, Message, ReasoningPart, TextPart, ToolUsePart, Usage, fold_stream
+from craton.core.chat import ChatRequest, Message, ReasoningPart, TextPart, ToolUsePart
 from craton.core.errors import Damaged, InvalidRequest, ModelFailed, NotFound, Throttled, TooLarge
+from craton.core.events import Delta, Usage, fold_stream
 from craton.core.model import ModelInfo
 from craton.engines.echo import EchoEngine
 from craton.engines.echo.script import load_script, parse_script

@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from craton.core.chat import ChatRequest, Message, Sampling, TextPart, fold_stream
+from craton.core.chat import ChatRequest, Message, Sampling, TextPart
 from craton.core.errors import InvalidRequest, ModelFailed
+from craton.core.events import fold_stream
 from craton.engines.llama_cpp.engine import LlamaCppEngine
 from craton.engines.protocol import EngineSpec
 from craton.engines.worker import LifeSettings, Worker, WorkerSettings

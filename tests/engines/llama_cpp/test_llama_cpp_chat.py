@@ -12,25 +12,18 @@ import msgspec
 import pytest
 
 from craton.core.chat import (
-    ChatAnswer,
     ChatRequest,
-    Delta,
-    Event,
     Message,
     OutputSchema,
-    PartEnded,
-    PartStarted,
     Sampling,
-    Stop,
     TextPart,
     Tool,
     ToolChoice,
     ToolResultPart,
     ToolUsePart,
-    Usage,
-    fold,
 )
 from craton.core.errors import ContextExceeded, InvalidRequest, ModelUnavailable, Unsupported
+from craton.core.events import ChatAnswer, Delta, Event, PartEnded, PartStarted, Stop, Usage, fold
 from craton.core.model import EmbedRequest
 from craton.engines.llama_cpp.engine import LlamaCppEngine
 from craton.engines.protocol import EngineSpec

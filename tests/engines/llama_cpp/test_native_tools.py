@@ -8,18 +8,8 @@ from collections.abc import Callable, Iterator
 import jsonschema
 import pytest
 
-from craton.core.chat import (
-    ChatAnswer,
-    ChatRequest,
-    Message,
-    Sampling,
-    TextPart,
-    Tool,
-    ToolChoice,
-    ToolResultPart,
-    ToolUsePart,
-    fold,
-)
+from craton.core.chat import ChatRequest, Message, Sampling, TextPart, Tool, ToolChoice, ToolResultPart, ToolUsePart
+from craton.core.events import ChatAnswer, fold
 from craton.engines.llama_cpp.engine import LlamaCppEngine
 from craton.engines.protocol import EngineSpec
 

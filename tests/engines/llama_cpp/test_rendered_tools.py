@@ -10,18 +10,8 @@ import pytest
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from craton.core.chat import (
-    ChatAnswer,
-    ChatRequest,
-    Json,
-    Message,
-    Sampling,
-    TextPart,
-    Tool,
-    ToolChoice,
-    ToolUsePart,
-    fold,
-)
+from craton.core.chat import ChatRequest, Json, Message, Sampling, TextPart, Tool, ToolChoice, ToolUsePart
+from craton.core.events import ChatAnswer, fold
 from craton.engines.llama_cpp.engine import LlamaCppEngine
 
 names = st.sampled_from(["city", "days", "unit", "note", "größe", 'a"b'])

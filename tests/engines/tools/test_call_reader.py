@@ -9,21 +9,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from craton.core.chat import (
-    ChatRequest,
-    Event,
-    Message,
-    Part,
-    Stop,
-    TextPart,
-    Tool,
-    ToolChoice,
-    ToolResultPart,
-    ToolUsePart,
-    Usage,
-    fold,
-)
+from craton.core.chat import ChatRequest, Message, Part, TextPart, Tool, ToolChoice, ToolResultPart, ToolUsePart
 from craton.core.errors import InvalidRequest, Unsupported
+from craton.core.events import Event, Stop, Usage, fold
 from craton.engines.tool_prompting import CallReader, MalformedCall, callable_tools, write_tools
 
 TOOL = Tool(name="f", schema={"type": "object"}, description="Does f.")

@@ -13,7 +13,6 @@ from craton.core.chat import (
     CacheMark,
     ChatRequest,
     DocumentPart,
-    Event,
     Message,
     OutputSchema,
     ReasoningOptions,
@@ -23,9 +22,9 @@ from craton.core.chat import (
     Tool,
     ToolChoice,
     ToolUsePart,
-    fold,
 )
 from craton.core.errors import InvalidRequest, ModelFailed, ModelUnavailable, Unsupported
+from craton.core.events import Event, fold
 from craton.core.model import EmbedRequest, ModelInfo
 from craton.engines.upstream import AnthropicOptions, AnthropicUpstream, Timeouts
 

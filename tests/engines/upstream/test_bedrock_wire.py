@@ -15,7 +15,6 @@ from craton.core.chat import (
     CacheMark,
     ChatRequest,
     DocumentPart,
-    Event,
     Message,
     OutputSchema,
     ReasoningOptions,
@@ -25,9 +24,9 @@ from craton.core.chat import (
     Tool,
     ToolChoice,
     ToolResultPart,
-    fold,
 )
 from craton.core.errors import ModelFailed, Throttled, Unsupported
+from craton.core.events import Event, fold
 from craton.core.model import EmbedRequest, ModelInfo
 from craton.engines.upstream import BearerKey, BedrockUpstream, Timeouts
 

@@ -13,23 +13,16 @@ import pytest
 from craton.access.outgoing import outgoing
 from craton.core.chat import (
     ChatRequest,
-    Delta,
-    Event,
     ImagePart,
     Message,
     OutputSchema,
-    PartEnded,
-    PartStarted,
     ReasoningPart,
     Sampling,
-    Stop,
     TextPart,
     Tool,
     ToolChoice,
     ToolResultPart,
     ToolUsePart,
-    Usage,
-    fold,
 )
 from craton.core.errors import (
     ContextExceeded,
@@ -41,6 +34,7 @@ from craton.core.errors import (
     Unauthenticated,
     Unsupported,
 )
+from craton.core.events import Delta, Event, PartEnded, PartStarted, Stop, Usage, fold
 from craton.engines.protocol import Engine
 from craton.engines.upstream import Timeouts
 

@@ -17,7 +17,6 @@ from craton.core.chat import (
     CacheMark,
     ChatRequest,
     DocumentPart,
-    Event,
     ImagePart,
     Message,
     OutputSchema,
@@ -29,9 +28,9 @@ from craton.core.chat import (
     Tool,
     ToolChoice,
     ToolUsePart,
-    fold,
 )
 from craton.core.errors import ModelFailed, ModelUnavailable, Unsupported
+from craton.core.events import Event, fold
 from craton.core.model import EmbedRequest, ModelInfo
 from craton.engines.upstream import DEEPSEEK, OPENAI, OpenAIOptions, OpenAIUpstream
 

@@ -13,8 +13,9 @@ from pathlib import Path
 import pytest
 
 from craton.core import errors
-from craton.core.chat import ChatRequest, Delta, PartStarted, Sampling, Stop, Usage, fold_stream
+from craton.core.chat import ChatRequest, Sampling
 from craton.core.errors import CratonError, ModelFailed, ModelUnavailable
+from craton.core.events import Delta, PartStarted, Stop, Usage, fold_stream
 from craton.engines.protocol import EngineSpec
 from craton.engines.worker import Worker
 from craton.engines.worker.errors import from_wire, to_wire
@@ -86,6 +87,7 @@ from craton.engines.worker.frames import *
 from craton.engines.worker.frames import _encoder
 from craton.core.model import Capabilities
 from craton.core.chat import *
+from craton.core.events import *
 sock = socket.socket(fileno=int(sys.argv[1]))
 sock.recv(65536)
 sock.sendall(encode(Ready(Capabilities(verbs=("chat",)))))

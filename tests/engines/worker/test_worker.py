@@ -15,7 +15,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from craton.core.chat import ChatRequest, Delta, Event, OutputSchema, Sampling, Tool, ToolChoice, fold_stream
+from craton.core.chat import ChatRequest, OutputSchema, Sampling, Tool, ToolChoice
 from craton.core.errors import (
     ContextExceeded,
     InvalidRequest,
@@ -25,6 +25,7 @@ from craton.core.errors import (
     TooLarge,
     Unsupported,
 )
+from craton.core.events import Delta, Event, fold_stream
 from craton.core.model import EmbedRequest
 from craton.engines.echo import EchoEngine
 from craton.engines.protocol import EngineSpec
@@ -248,7 +249,8 @@ async def test_a_worker_dies_with_a_parent_that_was_killed(echo_spec: Spec) -> N
     spec = echo_spec("rules: [{fault: {kind: hang}}]")
     code = f"""
 import asyncio, json, msgspec
-from craton.core.chat import ChatRequest, Message, TextPart, fold_stream
+from craton.core.chat import ChatRequest, Message, TextPart
+from craton.core.events import fold_stream
 from craton.engines.protocol import EngineSpec
 from craton.engines.worker import Worker
 async def main():

@@ -11,8 +11,9 @@ from anthropic.lib.streaming._messages import accumulate_event
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from craton.core.chat import ChatAnswer, Choice, CitationPart, Delta, Event, PartEnded, PartStarted, Stop, Usage, fold
+from craton.core.chat import CitationPart
 from craton.core.errors import ModelFailed, Unsupported
+from craton.core.events import ChatAnswer, Choice, Delta, Event, PartEnded, PartStarted, Stop, Usage, fold
 from craton.wire import sse
 from craton.wire.anthropic.write_message import EventWriter, Head, write_answer
 

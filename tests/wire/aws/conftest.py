@@ -21,8 +21,9 @@ from botocore.model import ServiceModel as ClientModel
 from botocore.model import Shape
 
 from craton.core.access import Caller, KeyRole
-from craton.core.chat import ChatRequest, Event
+from craton.core.chat import ChatRequest
 from craton.core.errors import CratonError, NotFound, Unauthenticated
+from craton.core.events import Event
 from craton.core.model import EmbedAnswer, EmbedRequest, ModelInfo
 from craton.engines.echo import EchoEngine
 from craton.engines.echo.script import Script, parse_script

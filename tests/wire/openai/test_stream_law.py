@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from openai.lib.streaming.chat import ChatCompletionStreamState
 from openai.types.chat import ChatCompletionChunk
 
-from craton.core.chat import Delta, Event, PartStarted, Stop, Usage, fold
 from craton.core.errors import ModelFailed, Unsupported
+from craton.core.events import Delta, Event, PartStarted, Stop, Usage, fold
 from craton.wire import sse
 from craton.wire.openai.write_chat import ChunkWriter, Head, write_answer
 

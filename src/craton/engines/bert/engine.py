@@ -11,8 +11,9 @@ from typing import TypeVar
 import msgspec
 import numpy as np
 
-from craton.core.chat import ChatRequest, Event
+from craton.core.chat import ChatRequest
 from craton.core.errors import InvalidRequest, ModelFailed, ModelUnavailable, TooLarge, Unsupported
+from craton.core.events import Event
 from craton.core.model import Capabilities, EmbedAnswer, EmbedRequest
 from craton.engines.bert.config import BertConfig
 from craton.engines.bert.encoder import Encoder, Ids, Options, unit

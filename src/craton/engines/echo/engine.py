@@ -12,17 +12,9 @@ import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from pathlib import Path
 
-from craton.core.chat import (
-    ChatRequest,
-    Delta,
-    Event,
-    ReasoningPart,
-    TextPart,
-    Tool,
-    ToolUsePart,
-    Usage,
-)
+from craton.core.chat import ChatRequest, ReasoningPart, TextPart, Tool, ToolUsePart
 from craton.core.errors import ContextExceeded, InvalidRequest, ModelFailed, Throttled
+from craton.core.events import Delta, Event, Usage
 from craton.core.model import Capabilities, EmbedAnswer, EmbedRequest
 from craton.engines.echo.minimal import minimal
 from craton.engines.echo.script import Fault, ReplyPart, Rule, Script, load_script

@@ -38,8 +38,9 @@ import msgspec
 import yaml
 from msgspec import Struct
 
-from craton.core.chat import Json, ReasoningPart, StopReason, TextPart, ToolUsePart
+from craton.core.chat import Json, ReasoningPart, TextPart, ToolUsePart
 from craton.core.errors import Damaged, InvalidRequest, NotFound, TooLarge
+from craton.core.events import StopReason
 
 MAX_SCRIPT_BYTES = 1_000_000
 MAX_PATTERN = 500

@@ -5,19 +5,8 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 
-from craton.core.chat import (
-    ChatRequest,
-    Delta,
-    Event,
-    PartEnded,
-    PartStarted,
-    ReasoningPart,
-    Stop,
-    StopReason,
-    TextPart,
-    TokenLogprob,
-    ToolUsePart,
-)
+from craton.core.chat import ChatRequest, ReasoningPart, TextPart, ToolUsePart
+from craton.core.events import Delta, Event, PartEnded, PartStarted, Stop, StopReason, TokenLogprob
 from craton.engines.echo.script import ReplyPart
 from craton.engines.echo.words import compact, pieces
 

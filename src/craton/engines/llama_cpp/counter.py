@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from typing import Any
 
-from craton.core.chat import ChatRequest, Event, Json
+from craton.core.chat import ChatRequest, Json
 from craton.core.errors import InvalidRequest, Unsupported
+from craton.core.events import Event
 from craton.core.model import Capabilities, EmbedAnswer, EmbedRequest
 from craton.engines.llama_cpp.limits import capabilities, check
 from craton.engines.llama_cpp.options import settle

@@ -8,8 +8,9 @@ from collections import OrderedDict
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing, suppress
 
-from craton.core.chat import ChatRequest, Event, Json, Stop, Usage
+from craton.core.chat import ChatRequest, Json
 from craton.core.errors import InvalidRequest, ModelFailed, Unsupported
+from craton.core.events import Event, Stop, Usage
 from craton.core.model import Capabilities, EmbedAnswer, EmbedRequest
 from craton.engines.llama_cpp import grammar
 from craton.engines.llama_cpp.events import ChatReader, added, failure, logprobs, stopping_word, usage

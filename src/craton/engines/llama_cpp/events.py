@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, Literal
 
-from craton.core.chat import Delta, Event, Json, PartEnded, PartStarted, Stop, StopReason, TokenLogprob, Usage
+from craton.core.chat import Json
 from craton.core.errors import ContextExceeded, CratonError, InvalidRequest, ModelFailed
+from craton.core.events import Delta, Event, PartEnded, PartStarted, Stop, StopReason, TokenLogprob, Usage
 
 _REASONS: dict[str, StopReason] = {"stop": "end_turn", "length": "max_tokens", "tool_calls": "tool_use"}
 

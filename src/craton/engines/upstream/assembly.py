@@ -1,10 +1,10 @@
-"""Puts what a provider streams into the order that `core.chat.Event` states."""
+"""Puts what a provider streams into the order that `core.events.Event` states."""
 
 from __future__ import annotations
 
 from msgspec import Struct
 
-from craton.core.chat import Delta, Event, PartEnded, PartStarted, Stop, StopReason, TokenLogprob
+from craton.core.events import Delta, Event, PartEnded, PartStarted, Stop, StopReason, TokenLogprob
 from craton.engines.upstream.failures import Malformed
 
 

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 from msgspec import Struct
 
-from craton.core.chat import Event, StopReason, Usage
+from craton.core.events import Event, StopReason, Usage
 from craton.engines.upstream.assembly import Assembler
 from craton.engines.upstream.failures import Malformed, Reported
 from craton.engines.upstream.words import TokenCount

@@ -13,8 +13,9 @@ import httpx
 import msgspec
 from msgspec import Struct
 
-from craton.core.chat import ChatRequest, Event, Json
+from craton.core.chat import ChatRequest, Json
 from craton.core.errors import Unsupported
+from craton.core.events import Event
 from craton.core.model import Capabilities, EmbedAnswer, EmbedRequest, ModelInfo
 from craton.core.streams import closing
 from craton.engines.upstream.failures import Malformed

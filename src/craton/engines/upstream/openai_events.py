@@ -7,7 +7,8 @@ from typing import Any
 import msgspec
 from msgspec import Struct, field
 
-from craton.core.chat import ChatRequest, Event, StopReason, TokenLogprob, Usage
+from craton.core.chat import ChatRequest
+from craton.core.events import Event, StopReason, TokenLogprob, Usage
 from craton.engines.upstream.assembly import Assembler
 from craton.engines.upstream.failures import Malformed, Reported
 from craton.engines.upstream.words import TokenCount, text_bytes

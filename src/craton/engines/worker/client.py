@@ -7,8 +7,9 @@ from collections import deque
 from collections.abc import AsyncGenerator, Callable
 from typing import Any
 
-from craton.core.chat import ChatRequest, Event
+from craton.core.chat import ChatRequest
 from craton.core.errors import CratonError, ModelFailed
+from craton.core.events import Event
 from craton.core.model import Capabilities, EmbedAnswer, EmbedRequest
 from craton.engines.worker.connection import Connection
 from craton.engines.worker.errors import from_wire

@@ -14,8 +14,9 @@ from typing import Any, Generic, TypeVar
 import msgspec
 from msgspec import Struct
 
-from craton.core.chat import ChatRequest, Event
+from craton.core.chat import ChatRequest
 from craton.core.errors import TooLarge
+from craton.core.events import Event
 from craton.core.model import Capabilities, EmbedAnswer, EmbedRequest
 from craton.engines.protocol import EngineSpec
 

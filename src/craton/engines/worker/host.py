@@ -8,8 +8,9 @@ from contextlib import aclosing
 from functools import partial
 from typing import Any, cast
 
-from craton.core.chat import ChatRequest, Event
+from craton.core.chat import ChatRequest
 from craton.core.errors import Throttled, TooLarge
+from craton.core.events import Event
 from craton.core.model import EmbedRequest
 from craton.engines.protocol import Engine
 from craton.engines.worker.connection import Connection

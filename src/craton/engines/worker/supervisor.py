@@ -20,8 +20,9 @@ from typing import Literal
 
 from msgspec import Struct
 
-from craton.core.chat import ChatRequest, Event
+from craton.core.chat import ChatRequest
 from craton.core.errors import CratonError, ModelFailed, ModelUnavailable
+from craton.core.events import Event
 from craton.core.model import Capabilities, EmbedAnswer, EmbedRequest
 from craton.engines.protocol import EngineSpec
 from craton.engines.worker.client import WorkerEngine

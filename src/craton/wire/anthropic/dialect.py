@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 
 from craton.core.access import Action
-from craton.core.chat import fold_stream
 from craton.core.errors import Unsupported
+from craton.core.events import fold_stream
 from craton.serve.inference import Call, Serving
 from craton.wire import sse
 from craton.wire.anthropic.errors import write_error

@@ -10,21 +10,9 @@ from typing import Any
 
 from msgspec import Struct
 
-from craton.core.chat import (
-    ChatAnswer,
-    Delta,
-    Event,
-    Part,
-    PartEnded,
-    PartStarted,
-    ReasoningPart,
-    Stop,
-    StopReason,
-    TextPart,
-    ToolUsePart,
-    Usage,
-)
+from craton.core.chat import Part, ReasoningPart, TextPart, ToolUsePart
 from craton.core.errors import CratonError, Unsupported
+from craton.core.events import ChatAnswer, Delta, Event, PartEnded, PartStarted, Stop, StopReason, Usage
 from craton.wire.anthropic.errors import describe
 from craton.wire.http import encode_json
 from craton.wire.sse import named

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from craton.core.chat import ChatAnswer, Delta, Event, Json, PartEnded, PartStarted, Stop, StopReason, Usage
+from craton.core.chat import Json
+from craton.core.events import ChatAnswer, Delta, Event, PartEnded, PartStarted, Stop, StopReason, Usage
 from craton.wire.aws.blocks import write_block
 
 _STOP_REASONS: dict[StopReason, str] = {

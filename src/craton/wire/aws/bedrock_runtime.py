@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncIterator, Callable
 
-from craton.core.chat import ChatRequest, Event, Json, fold_stream
+from craton.core.chat import ChatRequest, Json
 from craton.core.errors import CratonError, Internal, ModelFailed, Unsupported
+from craton.core.events import Event, fold_stream
 from craton.core.streams import closing
 from craton.serve.inference import Call, Serving
 from craton.wire.aws.answers import AnswerOptions, StreamWriter, write_converse

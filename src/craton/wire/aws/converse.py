@@ -11,15 +11,7 @@ from typing import Any
 
 import msgspec
 
-from craton.core.chat import (
-    ChatRequest,
-    Json,
-    Message,
-    OutputSchema,
-    Part,
-    Tool,
-    ToolChoice,
-)
+from craton.core.chat import ChatRequest, Json, Message, OutputSchema, Part, Tool, ToolChoice
 from craton.core.errors import InvalidRequest, Unsupported
 from craton.wire.aws.blocks import read_block
 from craton.wire.aws.names import model_name

@@ -10,21 +10,9 @@ from typing import Any
 
 from msgspec import Struct
 
-from craton.core.chat import (
-    ChatAnswer,
-    Choice,
-    Delta,
-    Event,
-    PartStarted,
-    ReasoningPart,
-    Stop,
-    StopReason,
-    TextPart,
-    TokenLogprob,
-    ToolUsePart,
-    Usage,
-)
+from craton.core.chat import ReasoningPart, TextPart, ToolUsePart
 from craton.core.errors import CratonError, Unsupported
+from craton.core.events import ChatAnswer, Choice, Delta, Event, PartStarted, Stop, StopReason, TokenLogprob, Usage
 from craton.wire.http import encode_json
 from craton.wire.openai.errors import describe
 
