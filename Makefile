@@ -16,7 +16,7 @@ run: $(VENV)/.run  ## install, fetch the starter models, serve
 
 test: $(VENV)/.test lint  ## everything: lint, types, tests
 	$(BIN)/python tests/fetch_starters.py $(TEST_STARTERS)
-	CRATON_TEST_STARTERS=$(TEST_STARTERS) $(BIN)/python -m pytest -q -n $(WORKERS) --dist loadgroup $(ARGS)
+	CRATON_TEST_STARTERS=$(TEST_STARTERS) $(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile $(ARGS)
 
 lint: $(VENV)/.test  ## ruff and the type checker
 	$(BIN)/ruff check .

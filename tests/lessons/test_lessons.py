@@ -20,8 +20,6 @@ ROOT = Path(__file__).parents[2]
 ROWS_OF_THE_GUIDE = 123
 FIVE_MINUTES = 300  # what a lesson may take, on two cores
 
-pytestmark = pytest.mark.xdist_group("lessons")
-
 
 @pytest.fixture(scope="session")
 def mission(starter_files: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
