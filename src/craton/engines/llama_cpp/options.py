@@ -33,7 +33,7 @@ class Options(Struct, frozen=True):
     llama.cpp's threads wait for each other by spinning. Measured on two cores, tokens a second, with 1 | 1 + 2 for
     batches | 2 threads: one stream 130 | 138 | 165 alone and 140 | 130 | 60 beside a busy process; eight streams
     145 | 223 | 262 alone, 124 | 215 | 200 beside a niced one, 146 | 83 | 55 beside one that is not. So a lone stream
-    leaves a core free and batches, which Craton's niced jobs hardly disturb, use all.
+    leaves a core free; batches do so where there are more than two, since half of two would be too dear.
     """
 
     path: str
@@ -55,7 +55,7 @@ def settle(spec: EngineSpec, cores: int | None = None) -> Options:
         raise Damaged(spec.model, "it has no GGUF file")
     cores = cores or _cores()
     threads = given.threads or max(1, cores - 1)
-    batch_threads = given.batch_threads or given.threads or cores
+    batch_threads = given.batch_threads or given.threads or (cores if cores <= 2 else cores - 1)
     trained = spec.info.context_length or DEFAULT_CONTEXT
     return Options(
         path=paths[0],
