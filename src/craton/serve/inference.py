@@ -63,7 +63,7 @@ class Serving(Protocol):
 
 
 class SchemaChecker(Protocol):
-    """Compiles what a request brings in a disposable process first (DESIGN: a bad schema must hurt nobody else)."""
+    """Compiles what a request brings in a disposable process first (a bad schema must hurt nobody else)."""
 
     async def check_request(self, request: ChatRequest) -> None:
         """Raises InvalidRequest."""

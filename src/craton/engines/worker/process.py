@@ -1,7 +1,6 @@
 """Starting a worker's process: a socket pair, a clean environment, a temporary folder, its output in a short ring.
 
-A socket pair has no path and no port: nobody else can find it, and it is gone with its last holder. (DESIGN.md asked
-for a 0700 folder; this needs none.)
+A socket pair has no path and no port: nobody else can find it, and it is gone with its last holder.
 """
 
 from __future__ import annotations
