@@ -57,13 +57,35 @@ class Terminal:
         while time.monotonic() < give_up:
             if re.search(pattern, self.seen[self._from :]):
                 return self.seen[self._from :]
-            ready, _, _ = select.select([self._master], [], [], 0.2)
-            if ready:
-                try:
-                    self.raw += os.read(self._master, 65536).decode(errors="replace")
-                except OSError:  # Linux says so when the other end is gone
-                    break
+            if not self._look(0.2):
+                break
         raise AssertionError(f"{pattern!r} did not come:\n{self.seen[self._from :]}")
+
+    def press(self, key: str, happened: Callable[[], bool]) -> None:
+        """Presses the key, again after a while, until it has happened: readline misses a key or a signal that comes
+        between its prompt and its waiting, and a person presses again."""
+        give_up = time.monotonic() + PATIENCE
+        while time.monotonic() < give_up:
+            os.write(self._master, key.encode())
+            until = time.monotonic() + 1.0
+            while time.monotonic() < until:
+                if happened():
+                    return
+                self._look(0.1)
+        raise AssertionError(f"{key!r} did nothing:\n{self.seen[self._from :]}")
+
+    def has(self, text: str) -> bool:
+        return text in self.seen[self._from :]
+
+    def _look(self, seconds: float) -> bool:
+        """Takes what was written. False when the other end is gone."""
+        ready, _, _ = select.select([self._master], [], [], seconds)
+        if ready:
+            try:
+                self.raw += os.read(self._master, 65536).decode(errors="replace")
+            except OSError:  # Linux says so when the other end is gone
+                return False
+        return True
 
     def close(self) -> None:
         if self.process.poll() is None:
@@ -99,11 +121,9 @@ def test_ctrl_c_stops_the_answer_and_not_the_conversation(terminal: Open) -> Non
     assert "fifteen" not in stopped
     here.type("still here?\n")
     here.wait_for(r"still here\?\n(?s:.*)still here\?\n.*craton trace [0-9a-f]{32}\n> ")
-    time.sleep(0.5)  # readline misses a signal that comes between its prompt and its waiting; a person presses again
-    here.type(CTRL_C)
-    here.wait_for("Ctrl-D leaves")
-    here.type(CTRL_D)
-    assert here.process.wait(PATIENCE) == 0
+    here.press(CTRL_C, lambda: here.has("(Ctrl-D leaves)"))
+    here.press(CTRL_D, lambda: here.process.poll() is not None)
+    assert here.process.returncode == 0
 
 
 def test_turns_are_kept_until_new_and_commands_answer(terminal: Open, scripted: RunningServer) -> None:

@@ -63,10 +63,10 @@ def test_a_stream_says_the_same(client: anthropic.Anthropic) -> None:
 
 @pytest.mark.anyio
 async def test_the_async_client(api: Any) -> None:
-    client = anthropic.AsyncAnthropic(base_url=api.url, api_key=api.token, max_retries=0)
-    whole = await client.messages.create(model="echo", max_tokens=50, messages=HELLO)
-    async with client.messages.stream(model="echo", max_tokens=50, messages=HELLO) as stream:
-        final = await stream.get_final_message()
+    async with anthropic.AsyncAnthropic(base_url=api.url, api_key=api.token, max_retries=0) as client:
+        whole = await client.messages.create(model="echo", max_tokens=50, messages=HELLO)
+        async with client.messages.stream(model="echo", max_tokens=50, messages=HELLO) as stream:
+            final = await stream.get_final_message()
     assert final.content[0].to_dict() == whole.content[0].to_dict()
 
 

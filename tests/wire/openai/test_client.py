@@ -6,7 +6,7 @@ import base64
 import json
 import struct
 import time
-from collections.abc import Iterable
+from collections.abc import AsyncIterator, Iterable
 from typing import Any
 
 import openai
@@ -40,8 +40,9 @@ def client(api: Any, request: pytest.FixtureRequest) -> openai.OpenAI:
 
 
 @pytest.fixture
-def async_client(api: Any) -> openai.AsyncOpenAI:
-    return openai.AsyncOpenAI(base_url=f"{api.url}/v1", api_key=api.token, max_retries=0)
+async def async_client(api: Any) -> AsyncIterator[openai.AsyncOpenAI]:
+    async with openai.AsyncOpenAI(base_url=f"{api.url}/v1", api_key=api.token, max_retries=0) as client:
+        yield client  # closed in its own loop: left open, it closes itself in the loop of some later test
 
 
 def say(text: str) -> list[Any]:
