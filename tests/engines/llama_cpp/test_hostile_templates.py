@@ -62,7 +62,9 @@ async def test_a_template_that_swells_or_spins_fails_its_own_request(
     engine: str, spec_of: Callable[..., EngineSpec]
 ) -> None:
     spec = replace(spec_of(HOSTILE, context=128, parallel=2), engine=engine)
-    settings = WorkerSettings(life=LifeSettings(ping_seconds=0.2, hang_seconds=3))
+    settings = WorkerSettings(
+        life=LifeSettings(ping_seconds=0.2, hang_seconds=12)
+    )  # a bomb may take seconds on a busy machine
     worker = Worker(spec, settings)
     await worker.start()
     try:
