@@ -192,7 +192,7 @@ async def test_a_worker_that_keeps_crashing_waits_longer_and_says_so(echo_spec: 
 
 
 async def test_a_worker_that_hangs_is_killed_and_replaced(echo_spec: Spec, ask: Ask) -> None:
-    settings = WorkerSettings(life=LifeSettings(ping_seconds=0.1, hang_seconds=0.6))
+    settings = WorkerSettings(life=LifeSettings(ping_seconds=0.2, hang_seconds=2.5))
     script = "rules: [{when: {contains: hang}, fault: {kind: hang}}, {delay: {between_ms: 5}}]"
     async with running(echo_spec(script), settings) as worker:
         beside = worker.chat(ask(WORDS))
