@@ -21,7 +21,6 @@ from craton.app.address import Running, running
 from craton.wire.gateway import MAX_HEADERS, MAX_PATH
 
 GRACE_SECONDS = 10  # for requests in flight when the server is told to stop
-SWITCH_SECONDS = 0.0005  # that one thread may keep the interpreter while another wants it
 _TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
 _FRAMING_PER_BYTE = 8  # of a chunked body: enough for chunks of one byte each
 
@@ -106,8 +105,6 @@ def run(application: Any, listener: socket.socket, address_file: Path, on_ready:
         timeout_graceful_shutdown=GRACE_SECONDS,
         backlog=2048,
     )
-    # The thread that writes usage rows is pure Python: with the default of 5 ms it would keep requests waiting as long.
-    sys.setswitchinterval(SWITCH_SECONDS)
     url = url_of(listener)
     server = _Server(config, lambda: _announce(url, address_file, on_ready))
     # uvicorn raises the signal that stopped it once more when it is done; the default answer would skip what follows.
