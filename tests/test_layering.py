@@ -16,9 +16,11 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"cli"}),
     frozenset({"lessons", "app"}),
     frozenset({"wire"}),
+    frozenset({"knowledge"}),
     frozenset({"serve"}),
-    frozenset({"hub", "engines", "access"}),
-    frozenset({"store", "formats"}),
+    frozenset({"data"}),
+    frozenset({"hub", "engines", "access", "buckets", "jobs", "index"}),
+    frozenset({"store", "formats", "children"}),
     frozenset({"core"}),
 )
 CORE_MAY_USE = {"msgspec"}

@@ -18,8 +18,8 @@ from craton.app.backstage import Backstage
 from craton.app.config import Home, Settings, load_settings
 from craton.app.fitting import bytes_needed, describe_fit, memory_limit
 from craton.app.upstreams import Connector, allowed_hosts
+from craton.children.process import sweep_folders
 from craton.engines.checking import Checker
-from craton.engines.worker.process import sweep_folders
 from craton.hub.catalog import Catalog
 from craton.hub.models import Models
 from craton.hub.repositories import Hub

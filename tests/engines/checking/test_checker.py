@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 
+from craton.children.process import Process
 from craton.core.chat import ChatRequest, Message, OutputSchema, TextPart, Tool
 from craton.core.errors import InvalidRequest
 from craton.core.events import fold_stream
@@ -21,7 +22,6 @@ from craton.engines.checking.bounds import check_bounds
 from craton.engines.checking.checker import spawn_child
 from craton.engines.protocol import EngineSpec
 from craton.engines.worker import Worker
-from craton.engines.worker.process import Process
 
 pytestmark = pytest.mark.anyio
 

@@ -8,7 +8,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from craton.engines.worker.process import FOLDERS, sweep_folders, temporary_folder
+from craton.children.process import FOLDERS, sweep_folders, temporary_folder
 
 
 def test_folders_of_servers_that_are_gone_are_swept_and_others_stay() -> None:

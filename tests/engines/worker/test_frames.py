@@ -12,25 +12,16 @@ from pathlib import Path
 
 import pytest
 
+from craton.children.errors import from_wire, to_wire
+from craton.children.frames import Frames, MalformedFrame, WireError, encode
+from craton.children.process import Process, clean_environment
 from craton.core import errors
 from craton.core.chat import ChatRequest, Sampling
 from craton.core.errors import CratonError, ModelFailed, ModelUnavailable
 from craton.core.events import Delta, PartStarted, Stop, Usage, fold_stream
 from craton.engines.protocol import EngineSpec
 from craton.engines.worker import Worker
-from craton.engines.worker.errors import from_wire, to_wire
-from craton.engines.worker.frames import (
-    Cancel,
-    Chat,
-    Events,
-    Frames,
-    MalformedFrame,
-    ServerFrame,
-    WireError,
-    WorkerFrame,
-    encode,
-)
-from craton.engines.worker.process import Process, clean_environment
+from craton.engines.worker.frames import Cancel, Chat, Events, ServerFrame, WorkerFrame
 
 pytestmark = pytest.mark.anyio
 
@@ -83,8 +74,8 @@ async def test_no_other_class_is_ever_built_and_nothing_internal_crosses() -> No
 
 FALSE_WORKER = """
 import socket, sys, time
+from craton.children.frames import Frames, encode, _encoder
 from craton.engines.worker.frames import *
-from craton.engines.worker.frames import _encoder
 from craton.core.model import Capabilities
 from craton.core.chat import *
 from craton.core.events import *

@@ -15,6 +15,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from craton.children.process import Process
 from craton.core.chat import ChatRequest, OutputSchema, Sampling, Tool, ToolChoice
 from craton.core.errors import (
     ContextExceeded,
@@ -30,7 +31,6 @@ from craton.core.model import EmbedRequest
 from craton.engines.echo import EchoEngine
 from craton.engines.protocol import EngineSpec
 from craton.engines.worker import LifeSettings, Worker, WorkerSettings
-from craton.engines.worker.process import Process
 
 pytestmark = pytest.mark.anyio
 

@@ -16,12 +16,12 @@ from collections.abc import Awaitable, Callable
 
 from msgspec import Struct
 
+from craton.children.connection import Connection
+from craton.children.process import Process
 from craton.core.chat import ChatRequest, Json
 from craton.core.errors import InvalidRequest, ModelUnavailable
 from craton.engines.checking.bounds import check_bounds
 from craton.engines.checking.frames import Check, ChildFrame, Kind, Started, Verdict
-from craton.engines.worker.connection import Connection
-from craton.engines.worker.process import Process
 
 log = logging.getLogger(__name__)
 

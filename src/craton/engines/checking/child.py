@@ -11,11 +11,11 @@ import socket
 import sys
 from pathlib import Path
 
+from craton.children.frames import Frames, encode
+from craton.children.limits import die_with
 from craton.engines.checking.compilers import Compilers
 from craton.engines.checking.frames import Check, Started, Verdict
 from craton.engines.checking.templates import try_template
-from craton.engines.worker.child import die_with
-from craton.engines.worker.frames import Frames, encode
 
 _MEGABYTE = 1024 * 1024
 

@@ -7,7 +7,6 @@ process ends with the socket, and on Linux also when the server is killed (prctl
 from __future__ import annotations
 
 import asyncio
-import ctypes
 import importlib
 import os
 import signal
@@ -17,15 +16,15 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from craton.children.connection import Connection
+from craton.children.errors import to_wire
+from craton.children.frames import Frames, encode
+from craton.children.limits import bound_memory, die_with
 from craton.core.errors import Unsupported
 from craton.engines.protocol import Engine, EngineSpec
-from craton.engines.worker.connection import Connection
-from craton.engines.worker.errors import to_wire
-from craton.engines.worker.frames import Frames, Load, LoadFailed, Ready, ServerFrame, encode
+from craton.engines.worker.frames import Load, LoadFailed, Ready, ServerFrame
 from craton.engines.worker.host import Host
-from craton.engines.worker.memory import bound_memory, headroom
-
-_PR_SET_PDEATHSIG = 1
+from craton.engines.worker.memory import headroom
 
 
 def main() -> None:
@@ -40,19 +39,6 @@ def main() -> None:
     if (extra := headroom(load.spec)) is not None:
         bound_memory(extra)
     asyncio.run(_serve(sock, engine, load))
-
-
-def die_with(parent: int) -> None:
-    """Leave no core file; end when the parent does; leave Ctrl-C to the parent."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    if sys.platform != "win32":
-        import resource
-
-        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL, 0, 0, 0)
-    if os.getppid() != parent:  # it died before the line above
-        sys.exit(1)
 
 
 def load_engine(spec: EngineSpec) -> Engine:

@@ -7,12 +7,12 @@ from collections import deque
 from collections.abc import AsyncGenerator, Callable
 from typing import Any
 
+from craton.children.connection import Connection
+from craton.children.errors import from_wire
 from craton.core.chat import ChatRequest
 from craton.core.errors import CratonError, ModelFailed
 from craton.core.events import Event
 from craton.core.model import Capabilities, EmbedAnswer, EmbedRequest
-from craton.engines.worker.connection import Connection
-from craton.engines.worker.errors import from_wire
 from craton.engines.worker.frames import (
     Cancel,
     Chat,

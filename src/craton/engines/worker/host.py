@@ -8,13 +8,14 @@ from contextlib import aclosing
 from functools import partial
 from typing import Any, cast
 
+from craton.children.connection import Connection
+from craton.children.errors import to_wire
+from craton.children.frames import encode
 from craton.core.chat import ChatRequest
 from craton.core.errors import Throttled, TooLarge
 from craton.core.events import Event
 from craton.core.model import EmbedRequest
 from craton.engines.protocol import Engine
-from craton.engines.worker.connection import Connection
-from craton.engines.worker.errors import to_wire
 from craton.engines.worker.frames import (
     Cancel,
     Chat,
@@ -28,7 +29,6 @@ from craton.engines.worker.frames import (
     Ping,
     Pong,
     ServerFrame,
-    encode,
 )
 
 MAX_CALLS = 4096

@@ -8,11 +8,12 @@ from collections.abc import Callable
 
 from msgspec import Struct
 
+from craton.children.connection import Connection
+from craton.children.errors import from_wire
+from craton.children.process import Process, how_it_ended
 from craton.core.errors import ModelUnavailable
 from craton.engines.protocol import EngineSpec
 from craton.engines.worker.client import WorkerEngine
-from craton.engines.worker.connection import Connection
-from craton.engines.worker.errors import from_wire
 from craton.engines.worker.frames import (
     Counted,
     Embedded,
@@ -25,7 +26,6 @@ from craton.engines.worker.frames import (
     Ready,
     WorkerFrame,
 )
-from craton.engines.worker.process import Process, how_it_ended
 
 log = logging.getLogger(__name__)
 

@@ -3,9 +3,6 @@ much out of little must not take the machine's memory."""
 
 from __future__ import annotations
 
-import sys
-from pathlib import Path
-
 from craton.engines.protocol import EngineSpec
 
 HEADROOM = 1024 * 1024 * 1024  # bytes
@@ -24,19 +21,3 @@ def headroom(spec: EngineSpec) -> int | None:
     parallel = spec.options.get("parallel")
     threads = parallel if isinstance(parallel, int) else 4
     return max(HEADROOM, spec.info.size_bytes) + threads * _STACK
-
-
-def bound_memory(extra: int) -> None:
-    """So many more bytes of writable private memory than now (RLIMIT_DATA: mapped weights do not count).
-
-    Allocating more fails: in Python with a MemoryError, in native code as it will, perhaps with the end of the process.
-    Linux only.
-    """
-    if sys.platform != "linux":
-        return
-    import resource
-
-    for line in Path("/proc/self/status").read_text("ascii").splitlines():
-        if line.startswith("VmData:"):
-            limit = int(line.split()[1]) * 1024 + extra
-            resource.setrlimit(resource.RLIMIT_DATA, (limit, resource.getrlimit(resource.RLIMIT_DATA)[1]))

@@ -20,6 +20,7 @@ from typing import Literal
 
 from msgspec import Struct
 
+from craton.children.process import Process
 from craton.core.chat import ChatRequest
 from craton.core.errors import CratonError, ModelFailed, ModelUnavailable
 from craton.core.events import Event
@@ -27,7 +28,6 @@ from craton.core.model import Capabilities, EmbedAnswer, EmbedRequest
 from craton.engines.protocol import EngineSpec
 from craton.engines.worker.client import WorkerEngine
 from craton.engines.worker.life import Life, LifeSettings
-from craton.engines.worker.process import Process
 
 log = logging.getLogger(__name__)
 

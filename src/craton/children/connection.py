@@ -9,7 +9,7 @@ from typing import Any, Generic, TypeVar, cast
 
 from msgspec import Struct
 
-from craton.engines.worker.frames import Frames, MalformedFrame, encode
+from craton.children.frames import Frames, MalformedFrame, encode
 
 F = TypeVar("F")
 

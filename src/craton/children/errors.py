@@ -6,9 +6,9 @@ import inspect
 import logging
 import traceback
 
+from craton.children.frames import WireError
 from craton.core import errors
 from craton.core.errors import CratonError, ModelFailed
-from craton.engines.worker.frames import WireError
 
 MAX_TRACEBACK = 8192  # characters, of the end
 
