@@ -1,0 +1,43 @@
+"""The rows of jobs and of their logs."""
+
+from __future__ import annotations
+
+from sqlalchemy import BigInteger, Boolean, Column, Float, Index, Integer, String, Table, Text
+
+from craton.store.schema import metadata
+
+jobs = Table(
+    "jobs_jobs",
+    metadata,
+    Column("tenant", String(64), primary_key=True),
+    Column("id", String(32), primary_key=True),
+    Column("kind", String(32), nullable=False),
+    Column("subject", Text, nullable=False),
+    Column("arguments", Text, nullable=False),  # JSON
+    Column("exclusive", String(200)),  # unique among the unfinished; NULL when finished or not exclusive
+    Column("status", String(16), nullable=False),
+    Column("attempt", Integer, nullable=False),
+    Column("fence", BigInteger, nullable=False),  # grows with every lease; a write under an older one is refused
+    Column("lease_until", Float),
+    Column("cancelling", Boolean, nullable=False),
+    Column("created", Float, nullable=False),
+    Column("started", Float),
+    Column("ended", Float),
+    Column("progress", Text, nullable=False),  # JSON
+    Column("state", Text),  # JSON: what an attempt leaves for the next one
+    Column("result", Text),  # JSON
+    Column("error", Text, nullable=False),
+    Index("uq_jobs_jobs_exclusive", "tenant", "exclusive", unique=True),
+    Index("ix_jobs_jobs_status", "status", "created"),
+)
+
+events = Table(
+    "jobs_events",
+    metadata,
+    Column("tenant", String(64), primary_key=True),
+    Column("job", String(32), primary_key=True),
+    Column("number", Integer, primary_key=True),
+    Column("time", Float, nullable=False),
+    Column("level", String(8), nullable=False),
+    Column("message", Text, nullable=False),
+)
