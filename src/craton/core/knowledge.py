@@ -322,18 +322,22 @@ class AnswerText(Value, frozen=True, tag="text"):
     text: str
 
 
-class AnswerEnded(Value, frozen=True, tag="ended"):
-    """The last event. how: "generated", "extractive" (quoted from the sources) or "abstained" (they hold no answer).
-
-    model: the one that wrote it, "" when none did. guarded: a guardrail stepped in.
-    """
+class AnswerStarted(Value, frozen=True, tag="started"):
+    """The first event, as soon as it is decided how to answer: "generated", "extractive" (quoted from the sources) or
+    "abstained" (they hold no answer). model: the one that writes it, "" when none does. retrieved: what there was to
+    answer from."""
 
     session: str
     how: Literal["generated", "extractive", "abstained"]
     model: str = ""
-    guarded: bool = False
     retrieved: tuple[Passage, ...] = ()
 
 
-AnswerEvent = AnswerText | Citation | AnswerEnded
-"""Order: texts, each citation after the text that it is about; one AnswerEnded, last."""
+class AnswerEnded(Value, frozen=True, tag="ended"):
+    """The last event. guarded: a guardrail stepped in."""
+
+    guarded: bool = False
+
+
+AnswerEvent = AnswerStarted | AnswerText | Citation | AnswerEnded
+"""Order: one AnswerStarted; texts, each citation after the text that it is about; one AnswerEnded."""

@@ -3,33 +3,36 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from urllib.parse import unquote
 
-from craton.core.chat import Json
 from craton.core.errors import CratonError, Unsupported
+from craton.knowledge.protocol import Knowledge
 from craton.serve.inference import Serving
 from craton.wire.aws.bedrock import Bedrock
+from craton.wire.aws.bedrock_agent import BedrockAgent
+from craton.wire.aws.bedrock_agent_runtime import BedrockAgentRuntime
 from craton.wire.aws.bedrock_runtime import BedrockRuntime
 from craton.wire.aws.errors import write_error
+from craton.wire.aws.handling import Handle
 from craton.wire.aws.model import ServiceModel, load_models
 from craton.wire.aws.policy import action_of
 from craton.wire.aws.service import Operation, Service
 from craton.wire.http import Handler, Reply, Request, Route
 
-Handle = Callable[[Operation, Request, Json], Awaitable[Reply]]
-
 HINT = "docs/operations.md lists what Craton does."
 
 
 class AwsDialect:
-    """serving: the way to the models. models: by service name, the installed botocore's when left out."""
+    """serving: the way to the models. knowledge: the knowledge bases. models: by service name, the installed
+    botocore's when left out."""
 
     name = "aws"
 
     def __init__(
         self,
         serving: Serving,
+        knowledge: Knowledge | None = None,
         models: Mapping[str, ServiceModel] | None = None,
         monotonic: Callable[[], float] = time.perf_counter,
     ) -> None:
@@ -38,6 +41,9 @@ class AwsDialect:
             "bedrock": Bedrock(serving).handlers,
             "bedrock-runtime": BedrockRuntime(serving, monotonic).handlers,
         }
+        if knowledge is not None:
+            self._handlers["bedrock-agent"] = BedrockAgent(knowledge).handlers
+            self._handlers["bedrock-agent-runtime"] = BedrockAgentRuntime(knowledge).handlers
 
     def routes(self) -> list[Route]:
         """One for each operation in the models; those that Craton cannot do refuse by name."""
@@ -62,7 +68,7 @@ class AwsDialect:
             write_error=write,
             action=action_of(operation),
             when=_names_session if _is_session_tagging(operation) else None,
-            status="real" if handle else "refused",
+            status=_status(operation, handle),
             note=service.name,
         )
 
@@ -90,3 +96,12 @@ def _is_session_tagging(operation: Operation) -> bool:
 
 def _names_session(request: Request) -> bool:
     return ":session/" in unquote(request.path)
+
+
+def _status(operation: Operation, handle: Handle | None) -> str:
+    if handle is None:
+        return "refused"
+    return "bookkeeping" if operation.name in _BOOKKEEPING else "real"
+
+
+_BOOKKEEPING = frozenset({"ListTagsForResource", "TagResource", "UntagResource"})

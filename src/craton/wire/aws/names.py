@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 
-from craton.core.errors import InvalidRequest, Unsupported
+from craton.core.errors import InvalidRequest, NotFound, Unsupported
 
 DEFAULT_REGION = "us-east-1"
 
 _ARN = re.compile(r"arn:aws[^:]*:bedrock:[^:]*:[^:]*:([a-z-]+)/(.+)", re.DOTALL)
+_ACCOUNT_ARN = re.compile(r"arn:aws[^:]*:bedrock:[^:]*:(\d{12}):knowledge-base/([0-9a-zA-Z]+)")
+_BUCKET_ARN = re.compile(r"arn:aws[^:]*:s3:::([^/:]+)")
 _REDUCED = frozenset({"foundation-model", "inference-profile"})
 
 
@@ -32,3 +35,33 @@ def model_name(identifier: str) -> str:
 
 def model_arn(model: str, region: str) -> str:
     return f"arn:aws:bedrock:{region or DEFAULT_REGION}::foundation-model/{model}"
+
+
+def account_of(tenant: str) -> str:
+    """The twelve digits that stand for a tenant where AWS has an account: always the same ones."""
+    return f"{int.from_bytes(hashlib.sha256(tenant.encode()).digest()[:8], 'big') % 10**12:012d}"
+
+
+def knowledge_base_arn(base: str, tenant: str, region: str) -> str:
+    return f"arn:aws:bedrock:{region or DEFAULT_REGION}:{account_of(tenant)}:knowledge-base/{base}"
+
+
+def knowledge_base_id(identifier: str, tenant: str) -> str:
+    """The id inside a knowledge base's ARN, or the id itself. Raises InvalidRequest for another resource's ARN, and
+    NotFound for another account's."""
+    if not identifier.startswith("arn:"):
+        return identifier
+    match = _ACCOUNT_ARN.fullmatch(identifier)
+    if match is None:
+        raise InvalidRequest("the ARN does not name a knowledge base", "resourceArn")
+    if match[1] != account_of(tenant):
+        raise NotFound("knowledge base", identifier)
+    return match[2]
+
+
+def bucket_name(arn: str) -> str:
+    """The bucket in "arn:aws:s3:::bucket". Raises InvalidRequest."""
+    match = _BUCKET_ARN.fullmatch(arn)
+    if match is None:
+        raise InvalidRequest("the ARN does not name a bucket", "bucketArn")
+    return match[1]

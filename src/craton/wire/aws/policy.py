@@ -32,6 +32,6 @@ def action_of(operation: Operation) -> Action:
     """Running a model: INVOKE. Looking: READ. Anything else, and anything new: WRITE."""
     if operation.name in _INVOKES:
         return Action.INVOKE
-    if operation.readonly or operation.name.startswith(("Get", "List")):
+    if operation.readonly or operation.name.startswith(("Get", "List", "Check")):
         return Action.READ
     return Action.WRITE
