@@ -239,7 +239,7 @@ class Endpoint:
         self.serving = EchoServing(parse_script(rules) if rules else Script())
         fallback = Fallback(write_unrouted, write_unrouted, write_unrouted, SPOKEN_SERVICES, refuse_service)
         authenticator = Authenticator(OneKey(), time.time)  # type: ignore[arg-type]
-        router = Router(AwsDialect(self.serving, models).routes())
+        router = Router(AwsDialect(self.serving, models=models).routes())
         self.gateway = Gateway(router, authenticator, fallback, Quiet(), Quiet(), lambda: "req-1")
         self.chunks: list[bytes] = []
 

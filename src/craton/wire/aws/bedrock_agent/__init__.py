@@ -1,4 +1,4 @@
-"""The service bedrock-agent: building knowledge bases, one module for each noun. Agents, flows and prompts are refused."""
+"""The service bedrock-agent: building knowledge bases, one module a noun. Agents, flows and prompts are refused."""
 
 from __future__ import annotations
 
