@@ -16,12 +16,16 @@ COMMANDS = {
     "env": "craton.cli.environment:env",
     "status": "craton.cli.status:status",
     "chat": "craton.cli.chat:chat",
+    "ask": "craton.cli.ask:ask",
     "embed": "craton.cli.embed:embed",
     "models": "craton.cli.models:models",
+    "kb": "craton.cli.kb:kb",
+    "jobs": "craton.cli.jobs:jobs",
     "keys": "craton.cli.keys:keys",
     "usage": "craton.cli.usage:usage",
     "trace": "craton.cli.trace:trace",
     "learn": "craton.cli.learn:learn",
+    "job": "craton.cli.job:job",
     "completion": "craton.cli.completion:completion",
 }
 
