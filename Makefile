@@ -10,9 +10,9 @@ WORKERS ?= 2
 
 .PHONY: run test lint bench compat proof mission lock clean
 
-run: $(VENV)/.run  ## install, fetch the starter models, serve
+run: $(VENV)/.run  ## install, fetch the starter models, serve, answer from the documents
 	$(BIN)/craton models pull --starters
-	$(BIN)/craton serve --host $(HOST) --port $(PORT)
+	$(BIN)/craton demo --patience 120 & exec $(BIN)/craton serve --host $(HOST) --port $(PORT)
 
 test: $(VENV)/.test lint  ## everything: lint, types, tests
 	$(BIN)/python tests/fetch_starters.py $(TEST_STARTERS)

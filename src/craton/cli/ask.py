@@ -61,7 +61,7 @@ def ask(
     if as_json:
         print_json(_whole(connection, name, body))
     else:
-        _show(connection, name, body)
+        show_answer(connection, name, body)
 
 
 def answer_events(connection: Connection, base: str, body: dict[str, Any]) -> Generator[dict[str, Any]]:
@@ -104,7 +104,8 @@ def _whole(connection: Connection, base: str, body: dict[str, Any]) -> dict[str,
     }
 
 
-def _show(connection: Connection, base: str, body: dict[str, Any]) -> None:
+def show_answer(connection: Connection, base: str, body: dict[str, Any]) -> None:
+    """Writes the answer to stdout as it arrives, and its sources below it. body: an `AskRequest` as JSON."""
     screen = Screen(body["model"])
     citations: list[dict[str, Any]] = []
     sources: dict[str, int] = {}

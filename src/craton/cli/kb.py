@@ -243,6 +243,21 @@ def delete(name: str, yes: bool, url: str | None, key: str | None, as_json: bool
     say(f"Knowledge base {name} is deleted.")
 
 
+def ensure_base(connection: Connection, name: str, folder: Path) -> None:
+    """A knowledge base over this folder, up to date when this returns. Raises CommandError."""
+    bases = connection.get(ROOT)["knowledge_bases"]
+    base = next((one for one in bases if one["name"] == name), None)
+    if base is None:
+        source = source_of(str(folder), lambda path: _register(connection, name, path))
+        base = connection.post(ROOT, {"name": name, "embedder": STARTER})
+        connection.post(f"{ROOT}/{base['id']}/sources", source)
+    sources = connection.get(f"{ROOT}/{base['id']}/sources")["sources"]
+    ingestions = [_ingest(connection, base["id"], source["id"], wait=True) for source in sources]
+    for ingestion in ingestions:
+        _say_how(connection, ingestion)
+    _fail_if_failed(ingestions)
+
+
 def _register(connection: Connection, name: str, folder: Path) -> str:
     """Makes the folder a bucket, so that the server may read it: an operator's right."""
     bucket = name.lower().replace("_", "-")

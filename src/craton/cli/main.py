@@ -24,6 +24,7 @@ COMMANDS = {
     "keys": "craton.cli.keys:keys",
     "usage": "craton.cli.usage:usage",
     "trace": "craton.cli.trace:trace",
+    "demo": "craton.cli.demo:demo",
     "learn": "craton.cli.learn:learn",
     "job": "craton.cli.job:job",
     "completion": "craton.cli.completion:completion",

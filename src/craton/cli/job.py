@@ -1,0 +1,46 @@
+"""`craton job run ID`: the process of one job. The server starts it; so may anything else on the same CRATON_HOME."""
+
+from __future__ import annotations
+
+import logging
+import os
+import sys
+
+import click
+
+from craton.cli.output import say
+
+NICENESS = 10  # answers come before jobs
+
+
+@click.group(hidden=True)
+def job() -> None:
+    """The process of one job."""
+
+
+@job.command()
+@click.argument("job_id", metavar="ID")
+@click.option("--fence", type=int, help="Of the lease that was taken for this process.")
+@click.option("--parent", type=int, help="End when this process does.")
+def run(job_id: str, fence: int | None, parent: int | None) -> None:
+    """Work on the job ID until it ends.
+
+    Without --fence it is taken from the queue first."""
+    if parent is not None:
+        from craton.children.limits import die_with
+
+        die_with(parent)
+    os.nice(NICENESS)
+    logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
+    from craton.app.build import open_platform
+    from craton.app.config import Home
+    from craton.app.jobs import run_job
+
+    platform = open_platform(Home.from_environment())
+    try:
+        had = run_job(platform, job_id, fence)
+    finally:
+        platform.close()
+    if not had and fence is None:
+        say(f"The job {job_id} is not to be had: it runs elsewhere, has finished, or there is none.")
+        raise SystemExit(1)
