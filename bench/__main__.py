@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from importlib import import_module
 
-NAMES = ("echo", "serving", "embeddings")
+NAMES = ("echo", "serving", "embeddings", "index")
 
 
 def main() -> int:

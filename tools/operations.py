@@ -9,8 +9,9 @@ from collections.abc import Iterable
 from itertools import groupby
 from pathlib import Path
 
-from craton.app.build import Server, open_platform
+from craton.app.build import Server
 from craton.app.config import Home
+from craton.app.platform import open_platform
 from craton.wire.http import Route
 
 PAGE = Path(__file__).parent.parent / "docs" / "operations.md"

@@ -16,8 +16,9 @@ from botocore.credentials import Credentials
 from craton.access.keys import Keys
 from craton.access.root import load_master
 from craton.access.tenants import Tenants
-from craton.app.build import Server, open_platform
+from craton.app.build import Server
 from craton.app.config import Home
+from craton.app.platform import open_platform
 from craton.core.access import Action, KeyRole
 from craton.store.database import Database
 from craton.wire.http import Route

@@ -202,7 +202,8 @@ def test_without_an_endpoint_nothing_of_opentelemetry_is_imported(tmp_path: Path
     code = """
 import sys
 from pathlib import Path
-from craton.app.build import Server, open_platform
+from craton.app.build import Server
+from craton.app.platform import open_platform
 from craton.app.config import Home
 platform = open_platform(Home(Path(sys.argv[1])))
 Server(platform, {})

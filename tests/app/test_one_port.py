@@ -8,8 +8,9 @@ from collections import defaultdict
 
 import pytest
 
-from craton.app.build import Server, open_platform
+from craton.app.build import Server
 from craton.app.config import Home
+from craton.app.platform import open_platform
 from craton.hub.names import RESERVED_NAMESPACES
 from craton.wire.http import Request, Route
 from craton.wire.router import Router

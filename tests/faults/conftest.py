@@ -10,8 +10,8 @@ from pathlib import Path
 import pytest
 
 from craton.access.root import ensure_root
-from craton.app.build import open_platform
 from craton.app.config import Home
+from craton.app.platform import open_platform
 from craton.core.access import SHARED_TENANT
 from craton.hub.importing import Importer
 from craton.hub.models import Models

@@ -9,8 +9,8 @@ import itertools
 import sys
 from pathlib import Path
 
-from craton.app.build import open_platform
 from craton.app.config import Home
+from craton.app.platform import open_platform
 from craton.core.access import KeyRole
 from craton.core.repo import Add, RepoId
 

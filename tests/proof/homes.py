@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from craton.app.build import Platform, open_platform
 from craton.app.config import Home
+from craton.app.platform import Platform, open_platform
 from craton.core.access import SHARED_TENANT
 from craton.hub.importing import Importer
 from craton.hub.models import Models

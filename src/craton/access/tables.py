@@ -1,8 +1,8 @@
-"""The tables of tenants, their keys and their sealed credentials. No secret stands in any of them in the clear."""
+"""The tables of tenants, their keys, their sealed credentials and what is kept for other services. No secret stands in any of them in the clear."""
 
 from __future__ import annotations
 
-from sqlalchemy import Column, Float, ForeignKey, LargeBinary, String, Table
+from sqlalchemy import Column, Float, ForeignKey, LargeBinary, String, Table, Text
 
 from craton.store.schema import metadata
 
@@ -33,4 +33,14 @@ credentials = Table(
     Column("name", String(64), primary_key=True),
     Column("sealed", LargeBinary, nullable=False),
     Column("created", Float, nullable=False),
+)
+
+bookkeeping = Table(
+    "access_bookkeeping",
+    metadata,
+    Column("tenant", String(64), ForeignKey("access_tenants.name"), primary_key=True),
+    Column("kind", String(32), primary_key=True),
+    Column("name", String(256), primary_key=True),
+    Column("created", Float, nullable=False),
+    Column("value", Text, nullable=False),
 )

@@ -4,119 +4,39 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
+import sys
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from itertools import count
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
 
-from craton.access.keys import Keys, NewKey
-from craton.access.root import ensure_root, load_master
-from craton.access.vault import Vault
+from craton.access.bookkeeping import Bookkeeping
 from craton.app.backstage import Backstage
-from craton.app.config import Home, Settings, load_settings
-from craton.app.fitting import bytes_needed, describe_fit, memory_limit
-from craton.app.upstreams import Connector, allowed_hosts
+from craton.app.fitting import describe_fit
+from craton.app.knowledge import RunningKnowledge
+from craton.app.models import RunningModels
+from craton.app.platform import Platform, request_ids
 from craton.children.process import sweep_folders
-from craton.engines.checking import Checker
-from craton.hub.catalog import Catalog
-from craton.hub.models import Models
-from craton.hub.repositories import Hub
-from craton.serve.counting import COUNTER_LIMITS, Counting, counter_bytes
-from craton.serve.directory import Directory
-from craton.serve.history import History
-from craton.serve.inference import Inference
-from craton.serve.loading import EngineLoader
-from craton.serve.metering import Meter
-from craton.serve.pool import Pool, PoolLimits
-from craton.serve.pricing import Prices
-from craton.serve.sources import Echo, HubModels, Upstream, Upstreams
+from craton.jobs.executor import ExecutorLimits, LocalExecutor, default_at_once
 from craton.serve.spans import Spans
 from craton.serve.telemetry import Fanout, Metrics
-from craton.store.blobs import Blobs
-from craton.store.database import Database
-from craton.store.migrations import upgrade
 from craton.wire.anthropic.dialect import AnthropicDialect
 from craton.wire.anthropic.errors import write_error as write_anthropic_error
 from craton.wire.authentication import Authenticator
+from craton.wire.aws.beside.dialect import BesideDialect
 from craton.wire.aws.dialect import AwsDialect
 from craton.wire.aws.refusals import SPOKEN_SERVICES, refuse_service, write_unrouted
+from craton.wire.aws.s3.dialect import S3Dialect
 from craton.wire.fallback import Fallback
 from craton.wire.gateway import Gateway
 from craton.wire.http import Request, Route
 from craton.wire.native import NativeDialect
+from craton.wire.native_jobs import JobsDialect
+from craton.wire.native_knowledge import NativeKnowledge
 from craton.wire.openai.dialect import OpenAIDialect
 from craton.wire.openai.errors import write_error as write_openai_error
 from craton.wire.router import Router
-
-if TYPE_CHECKING:
-    import httpx
-
+from craton.wire.services import ServiceRouter
 
 log = logging.getLogger("craton")
-
-
-@dataclass(frozen=True, slots=True)
-class Platform:
-    """What stands without a server: rows, blobs, keys, the hub. The command line works on it directly."""
-
-    home: Home
-    settings: Settings
-    database: Database
-    blobs: Blobs
-    keys: Keys
-    vault: Vault
-    hub: Hub
-    catalog: Catalog
-    history: History
-    new_root: NewKey | None
-
-    def close(self) -> None:
-        self.database.close()
-
-
-def open_platform(home: Home) -> Platform:
-    """Opens CRATON_HOME, making and migrating what is missing. Raises InvalidRequest for a bad config.toml."""
-    home.create()
-    settings = load_settings(home.config)
-    database = Database(settings.server.database) if settings.server.database else Database.at(home.database)
-    upgrade(database)
-    blobs = Blobs(home.blobs)
-    master = load_master(home.path)
-    keys = Keys(database, master)
-    hub = Hub(database, blobs, time.time)
-    return Platform(
-        home=home,
-        settings=settings,
-        database=database,
-        blobs=blobs,
-        keys=keys,
-        vault=Vault(database, master),
-        hub=hub,
-        catalog=Catalog(Models(hub)),
-        history=History(database),
-        new_root=ensure_root(home.path, keys),
-    )
-
-
-class OutgoingClient:
-    """The one outgoing HTTP client, opened at its first use: most servers never call out."""
-
-    def __init__(self, settings: Settings) -> None:
-        self._allow = allowed_hosts(settings)
-        self._client: httpx.AsyncClient | None = None
-
-    def get(self) -> httpx.AsyncClient:
-        if self._client is None:
-            from craton.access.outgoing import outgoing
-
-            self._client = outgoing(self._allow)
-        return self._client
-
-    async def close(self) -> None:
-        if self._client is not None:
-            await self._client.aclose()
 
 
 class Server:
@@ -127,34 +47,21 @@ class Server:
         self._platform = platform
         self._metrics = Metrics()
         self._spans = Spans.from_environment(environment)
-        self._outgoing = OutgoingClient(settings)
-        self._checker = Checker()
-        self._warming: asyncio.Task[None] | None = None
-        self._meter = Meter(
-            platform.database, time.time, keep_content=settings.traces.content, keep_days=settings.traces.days
-        )
-        connector = Connector(settings.upstreams, platform.vault, self._outgoing.get)
-        loader = EngineLoader(platform.blobs.path, _engine_options(platform), connector.connect)
-        self._pool = Pool(loader.load, lambda target: bytes_needed(target.info, settings), _limits(settings))
-        self._counting = Counting(self._pool, Pool(loader.load_counter, counter_bytes, COUNTER_LIMITS))
-        directory = Directory([Echo(time.time()), _upstreams(settings), HubModels(platform.catalog)], settings.aliases)
-        self._inference = Inference(
-            directory,
-            self._pool,
-            self._counting,
-            self._meter,
-            self._checker,
-            Prices(settings.prices),
-            Fanout([self._metrics, *([self._spans] if self._spans else [])]),
-            time.time,
-            deadline=settings.server.deadline,
-        )
+        self._models = RunningModels(platform, Fanout([self._metrics, *([self._spans] if self._spans else [])]))
         self._backstage = Backstage(
-            directory, self._pool, platform.history, self._metrics, lambda info: describe_fit(info, settings)
+            self._models.directory,
+            self._models.pool,
+            platform.history,
+            self._metrics,
+            lambda info: describe_fit(info, settings),
         )
+        self._knowledge = RunningKnowledge(platform, self._models)
+        self._executor = _executor(platform, environment)
         self.router = Router(self._routes())
+        beside = BesideDialect(Bookkeeping(platform.database))
+        self.services = ServiceRouter(self.router, {"s3": S3Dialect(platform.buckets).router, **beside.tables})
         self.gateway = Gateway(
-            self.router,
+            self.services,
             Authenticator(platform.keys, time.time),
             Fallback(write_unrouted, write_anthropic_error, write_openai_error, SPOKEN_SERVICES, refuse_service),
             lifecycle=self,
@@ -164,30 +71,28 @@ class Server:
 
     def _routes(self) -> list[Route]:
         dialects = (
-            AwsDialect(self._inference),
-            OpenAIDialect(self._inference, time.time),
-            AnthropicDialect(self._inference),
+            AwsDialect(self._models.inference, self._knowledge.knowledge),
+            OpenAIDialect(self._models.inference, time.time),
+            AnthropicDialect(self._models.inference),
             NativeDialect(self._backstage),
+            JobsDialect(self._platform.jobs),
+            NativeKnowledge(self._knowledge.knowledge),
         )
         return [route for dialect in dialects for route in dialect.routes()]
 
     async def start(self) -> None:
         await asyncio.to_thread(sweep_folders)
-        self._meter.start()
-        self._pool.start()
-        self._counting.start()
-        self._warming = asyncio.create_task(self._checker.start())  # so that the first schema need not wait for it
+        await asyncio.to_thread(self._platform.buckets.sweep)
+        await self._models.start(warm=True)
+        self._knowledge.start()
+        self._executor.start()
         self._backstage.accepting = True
 
     async def stop(self) -> None:
         self._backstage.accepting = False
-        if self._warming is not None:
-            self._warming.cancel()
-        await self._pool.close()
-        await self._counting.close()
-        await self._checker.close()
-        await self._meter.close()
-        await self._outgoing.close()
+        await self._executor.stop()
+        await self._knowledge.close()
+        await self._models.close()
         if self._spans is not None:
             self._spans.close()
 
@@ -211,29 +116,8 @@ class Server:
             )
 
 
-def request_ids() -> Callable[[], str]:
-    """Makes ids of 32 hex digits: unique across processes and restarts by their first half, told apart by the rest."""
-    prefix, numbers = os.urandom(8).hex(), count(1)
-    return lambda: f"{prefix}{next(numbers):016x}"
-
-
-def _limits(settings: Settings) -> PoolLimits:
-    return PoolLimits(memory_limit(settings), settings.server.idle, settings.server.waiting)
-
-
-def _engine_options(platform: Platform) -> dict[str, dict[str, Any]]:
-    options = {name: dict(given) for name, given in platform.settings.engines.items()}
-    script = platform.settings.echo.script
-    if script:
-        options.setdefault("echo", {})["script"] = str(platform.home.path / script)
-    return options
-
-
-def _upstreams(settings: Settings) -> Upstreams:
-    return Upstreams(
-        {
-            name: Upstream(name, upstream.models, upstream.verbs, upstream.context_length)
-            for name, upstream in settings.upstreams.items()
-        },
-        time.time(),
-    )
+def _executor(platform: Platform, environment: Mapping[str, str]) -> LocalExecutor:
+    settings = platform.settings.jobs
+    command = (sys.executable, "-s", "-P", "-m", "craton", "job", "run")
+    limits = ExecutorLimits(settings.at_once or default_at_once(), settings.attempts, days=settings.days)
+    return LocalExecutor(platform.jobs, command, environment, {"CRATON_HOME": str(platform.home.path)}, limits)

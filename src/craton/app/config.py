@@ -38,6 +38,20 @@ options = { concurrency = 8 }             # see OpenAIOptions, AnthropicOptions 
 [outgoing]
 allow = ["huggingface.co"]                # hosts that Craton may call beside its upstreams
 
+[databases.sales]                         # a PostgreSQL that sources and questions may read
+url = "postgresql://reader@db.example.com/sales"
+credential = "sales"                      # its password, stored with `craton keys credential set sales`
+arn = "arn:aws:redshift-serverless:us-east-1:123456789012:workgroup/sales"    # by which Bedrock's clients name it
+role = "reader"                           # taken on for every question; it must not be able to write
+tenants = ["default"]                     # who may use it; default: every tenant
+seconds = 30                              # that a question's query may take
+model = "deepseek-chat"                   # writes the queries, where a knowledge base names no model
+
+[jobs]
+at_once = 1                               # that run beside each other; default: one less than there are cores
+attempts = 5                              # in a row that crash without getting further, until a job is given up
+days = 90                                 # that finished ones are kept
+
 [prices]
 "deepseek-chat" = { input = 0.27, output = 1.10 }
 """
@@ -85,6 +99,11 @@ class Home:
     @property
     def blobs(self) -> Path:
         return self.path / "blobs"
+
+    @property
+    def indexes(self) -> Path:
+        """The embedded indexes: derived, and built again when they are gone."""
+        return self.path / "indexes"
 
     @property
     def config(self) -> Path:
@@ -140,6 +159,26 @@ class OutgoingSettings(Struct, frozen=True, forbid_unknown_fields=True):
     allow: tuple[str, ...] = ()
 
 
+class DatabaseSettings(Struct, frozen=True, forbid_unknown_fields=True):
+    """url: of a PostgreSQL, best without a password: that is the credential."""
+
+    url: Annotated[str, Meta(pattern="^postgres(ql)?://")]
+    credential: str = ""
+    arn: str = ""
+    role: str = ""
+    tenants: tuple[str, ...] = ()
+    seconds: Annotated[float, Meta(gt=0, le=600)] = 30.0
+    model: str = ""
+
+
+class JobSettings(Struct, frozen=True, forbid_unknown_fields=True):
+    """at_once None: one less than there are cores."""
+
+    at_once: Annotated[int, Meta(gt=0)] | None = None
+    attempts: Annotated[int, Meta(gt=0)] = 5
+    days: Annotated[float, Meta(gt=0)] = 90.0
+
+
 class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     server: ServerSettings = ServerSettings()
     traces: TraceSettings = TraceSettings()
@@ -148,6 +187,8 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     engines: dict[str, dict[str, Any]] = {}
     upstreams: dict[str, UpstreamSettings] = {}
     outgoing: OutgoingSettings = OutgoingSettings()
+    databases: dict[str, DatabaseSettings] = {}
+    jobs: JobSettings = JobSettings()
     prices: dict[str, Price] = field(default_factory=dict)
 
 

@@ -44,7 +44,9 @@ parts = Table(
     Column("tenant", String(64), primary_key=True),
     Column("upload", String(64), primary_key=True),
     Column("number", Integer, primary_key=True),
-    Column("digest", String(64), nullable=False),  # of the blob
+    Column("file", String(64), nullable=False),  # its name in the upload's folder
     Column("size", BigInteger, nullable=False),
     Column("etag", String(64), nullable=False),
+    Column("modified", Float, nullable=False),
+    Column("checksums", Text, nullable=False),  # JSON
 )

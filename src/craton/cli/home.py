@@ -11,14 +11,14 @@ from craton.cli.connection import named_token
 from craton.cli.output import say
 
 if TYPE_CHECKING:
-    from craton.app.build import Platform
+    from craton.app.platform import Platform
     from craton.core.access import Caller
 
 
 @contextmanager
 def opened() -> Iterator[Platform]:
     """What lies in CRATON_HOME. Makes what is missing, as the first `craton serve` does, and shows a new root key."""
-    from craton.app.build import open_platform
+    from craton.app.platform import open_platform
 
     platform = open_platform(Home.from_environment())
     try:

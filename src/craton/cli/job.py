@@ -32,9 +32,9 @@ def run(job_id: str, fence: int | None, parent: int | None) -> None:
         die_with(parent)
     os.nice(NICENESS)
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
-    from craton.app.build import open_platform
     from craton.app.config import Home
     from craton.app.jobs import run_job
+    from craton.app.platform import open_platform
 
     platform = open_platform(Home.from_environment())
     try:

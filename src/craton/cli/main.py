@@ -21,6 +21,7 @@ COMMANDS = {
     "models": "craton.cli.models:models",
     "kb": "craton.cli.kb:kb",
     "jobs": "craton.cli.jobs:jobs",
+    "buckets": "craton.cli.buckets:buckets",
     "keys": "craton.cli.keys:keys",
     "usage": "craton.cli.usage:usage",
     "trace": "craton.cli.trace:trace",

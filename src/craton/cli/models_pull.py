@@ -21,7 +21,7 @@ from craton.core.errors import NotFound
 from craton.core.repo import RepoId
 
 if TYPE_CHECKING:
-    from craton.app.build import Platform
+    from craton.app.platform import Platform
     from craton.core.access import Caller
     from craton.hub.importing import Imported, Importer, Progress
 

@@ -17,8 +17,11 @@ jobs = Table(
     Column("exclusive", String(200)),  # unique among the unfinished; NULL when finished or not exclusive
     Column("status", String(16), nullable=False),
     Column("attempt", Integer, nullable=False),
+    Column("crashes", Integer, nullable=False),  # processes in a row that ended without a word and got no further
+    Column("furthest", BigInteger, nullable=False),  # the most that was ever done, for telling who got further
     Column("fence", BigInteger, nullable=False),  # grows with every lease; a write under an older one is refused
-    Column("lease_until", Float),
+    Column("lease_until", Float),  # running: until then its process need not be heard; queued: not to be run before
+    Column("owner", String(200)),  # running: which process that is (jobs.identity)
     Column("cancelling", Boolean, nullable=False),
     Column("created", Float, nullable=False),
     Column("started", Float),
@@ -29,6 +32,8 @@ jobs = Table(
     Column("error", Text, nullable=False),
     Index("uq_jobs_jobs_exclusive", "tenant", "exclusive", unique=True),
     Index("ix_jobs_jobs_status", "status", "created"),
+    Index("ix_jobs_jobs_tenant", "tenant", "created"),
+    Index("ix_jobs_jobs_id", "id"),
 )
 
 events = Table(

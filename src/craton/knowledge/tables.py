@@ -1,7 +1,7 @@
 """The rows of knowledge bases: the truth from which every index is derived.
 
 A document's chunks belong to a generation; the one that its row names is what anybody sees. A new generation is written
-beside the old one, indexed, made the current one in one transaction, and then the old one is swept.
+beside the old one, indexed, made the current one in one transaction (it flips), and then the old one is swept.
 Pieces are numbered in the order of their commits: what an index has not seen yet is what lies above its mark.
 """
 
@@ -26,6 +26,8 @@ bases = Table(
     Column("epoch", Integer, nullable=False),  # of its index; counts rebuilds
     Column("indexed", BigInteger, nullable=False),  # pieces up to this number are in the index
     Column("removed", BigInteger, nullable=False),  # removals up to this number have left it
+    Column("next_epoch", Integer, nullable=False),  # of the index that a rebuild fills; 0: there is no rebuild
+    Column("next_indexed", BigInteger, nullable=False),  # pieces up to this number are in that one
     Index("uq_knowledge_bases_name", "tenant", "name", unique=True),
 )
 
@@ -53,7 +55,9 @@ ingestions = Table(
     Column("id", String(10), primary_key=True),
     Column("job", String(32), nullable=False),
     Column("started", Float, nullable=False),
+    Column("ended", Boolean, nullable=False),
     Column("value", Text, nullable=False),  # JSON of core.knowledge.Ingestion
+    Index("ix_knowledge_ingestions_ended", "tenant", "base", "source", "ended"),
 )
 
 documents = Table(  # the ledger
@@ -64,10 +68,14 @@ documents = Table(  # the ledger
     Column("base", String(10), nullable=False),
     Column("source", String(10), nullable=False),
     Column("key", Text, nullable=False),
-    Column("key_digest", String(64), nullable=False),  # sha256 of key: keys are longer than indexes like
+    # sha256 of key, for keys are longer than indexes like; of a document that is being deleted its id: the key is free
+    Column("key_digest", String(64), nullable=False),
     Column("status", String(24), nullable=False),
     Column("updated", Float, nullable=False),
     Column("generation", BigInteger, nullable=False),  # 0: nothing to be seen yet
+    Column("pending", BigInteger, nullable=False),  # the generation being written; 0: none; -1: others must be swept
+    Column("last", BigInteger, nullable=False),  # the number of the pending generation's last piece; 0: not complete
+    Column("next", Text, nullable=False),  # JSON of the Document that the pending generation makes of it
     Column("etag", Text, nullable=False),
     Column("metadata_etag", Text, nullable=False),
     Column("digest", String(64), nullable=False),  # sha256 of its bytes
@@ -75,7 +83,22 @@ documents = Table(  # the ledger
     Column("seen", String(10), nullable=False),  # the ingestion that saw it last
     Column("value", Text, nullable=False),  # JSON of core.knowledge.Document
     Index("uq_knowledge_documents_key", "tenant", "base", "source", "key_digest", unique=True),
-    Index("ix_knowledge_documents_base", "tenant", "base", "updated"),
+    Index("ix_knowledge_documents_base", "tenant", "base", "source", "id"),
+    Index("ix_knowledge_documents_pending", "tenant", "base", "pending"),
+)
+
+direct = Table(  # documents that callers handed in: the source that ingestion of direct documents reads
+    "knowledge_direct",
+    metadata,
+    Column("number", _NUMBER, primary_key=True, autoincrement=True),
+    Column("tenant", String(64), nullable=False),
+    Column("base", String(10), nullable=False),
+    Column("source", String(10), nullable=False),
+    Column("key_digest", String(64), nullable=False),
+    Column("value", Text, nullable=False),  # JSON of data.sources.direct.PendingDocument
+    Index("uq_knowledge_direct_key", "tenant", "base", "source", "key_digest", unique=True),
+    Index("ix_knowledge_direct_number", "tenant", "base", "source", "number"),
+    sqlite_autoincrement=True,
 )
 
 chunks = Table(
@@ -148,4 +171,14 @@ sessions = Table(  # conversations with documents
     Column("updated", Float, nullable=False),
     Column("value", Text, nullable=False),  # JSON: the turns so far
     Column("closed", Boolean, nullable=False),
+)
+
+proficiencies = Table(  # how well a model answers from passages, measured
+    "knowledge_proficiencies",
+    metadata,
+    Column("tenant", String(64), primary_key=True),
+    Column("model", String(512), primary_key=True),
+    Column("revision", String(64), primary_key=True),  # "" for a model that has none: it is measured as it is now
+    Column("measured", Float, nullable=False),
+    Column("value", Text, nullable=False),  # JSON of knowledge.proficiency.Proficiency
 )

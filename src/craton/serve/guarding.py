@@ -10,8 +10,14 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 from craton.core.events import Event
+from craton.core.knowledge import Passage
 
 
 def guard(events: AsyncIterator[Event]) -> AsyncIterator[Event]:
     """The events that may leave."""
     return events
+
+
+def guard_passages(passages: tuple[Passage, ...]) -> tuple[Passage, ...]:
+    """The passages that a model may read and an answer may quote."""
+    return passages

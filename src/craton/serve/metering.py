@@ -16,13 +16,12 @@ from operator import attrgetter, itemgetter
 from typing import Any
 
 import msgspec
+from msgspec import Struct
 from sqlalchemy import Connection, Table, delete, insert
 from sqlalchemy.exc import IntegrityError
 
-from craton.core.chat import ChatRequest
 from craton.core.errors import InvalidRequest
 from craton.core.events import Delta, Event, Folder, Stop, Usage
-from craton.core.model import EmbedRequest
 from craton.serve.tables import requests, traces
 from craton.store.database import Database
 
@@ -46,7 +45,8 @@ _ENCODER = msgspec.json.Encoder()
 
 @dataclass(slots=True)
 class Record:
-    """One request while it runs, then its row. Times come from the injected clock (seconds)."""
+    """One request while it runs, then its row. Times come from the injected clock (seconds). request: what was asked, a
+    value of `core` or of the part of the platform that was asked."""
 
     tenant: str
     id: str
@@ -55,7 +55,7 @@ class Record:
     dialect: str
     operation: str
     model: str
-    request: ChatRequest | EmbedRequest | None
+    request: Struct | None
     resolved: str = ""
     revision: str = ""
     engine: str = ""

@@ -1,7 +1,8 @@
 """The ASGI application: one request's way from bytes to a route's handler and back.
 
 Order: find the route, authenticate (before anything is said about what exists), read the capped body, authorise,
-run the handler, send. A client that leaves cancels its handler at once.
+run the handler, send. A client that leaves cancels its handler at once. A route that streams gets its body as it
+arrives, capped all the same; its signature is verified before the first byte and its hash after the last.
 """
 
 from __future__ import annotations
@@ -14,12 +15,11 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from craton.access.policy import authorize
-from craton.core.access import Action
+from craton.core.access import Action, Caller
 from craton.core.errors import CratonError, Internal, NotFound, TooLarge
 from craton.wire.authentication import Authenticator
 from craton.wire.fallback import Fallback
-from craton.wire.http import Reply, Request, Route
-from craton.wire.router import Router
+from craton.wire.http import Reply, Request, Route, Table
 
 MAX_HEADERS = 64 * 1024  # bytes of names and values together
 MAX_PATH = 8 * 1024  # characters of path and query
@@ -52,7 +52,7 @@ class Gateway:
 
     def __init__(
         self,
-        router: Router,
+        router: Table,
         authenticator: Authenticator,
         fallback: Fallback,
         lifecycle: Lifecycle,
@@ -93,11 +93,13 @@ class Gateway:
         route = self._router.find(request)
         write_error = route.write_error if route else self._fallback.error_writer(request)
         status = 499  # the client left before there was an answer
-        leaving = _Departure(receive)
+        incoming = _Receiving(receive)
+        leaving = _Departure(incoming)
         try:
             try:
-                outgoing = await self._answer(request, route, scope, receive, leaving)
+                outgoing = await self._answer(request, route, scope, incoming, leaving)
             except CratonError as error:
+                write_error = request.narrowed.write_error if request.narrowed else write_error
                 outgoing = _Outgoing(write_error(error, request))
             except _ClientLeft:
                 return
@@ -105,6 +107,8 @@ class Gateway:
                 log.exception("request %s failed", request.request_id)
                 outgoing = _Outgoing(write_error(Internal(request.request_id), request))
             status = outgoing.reply.status
+            if not incoming.begun and "expect" in request.headers:
+                outgoing.reply.headers["connection"] = "close"  # a body that was not asked for may not come
             await _send(outgoing, request, send)
         except asyncio.CancelledError:
             if not leaving.noticed:
@@ -112,7 +116,7 @@ class Gateway:
             _uncancel()
         finally:
             leaving.stop()
-            self._observer.request_finished(request, route, status, time.perf_counter() - started)
+            self._observer.request_finished(request, request.narrowed or route, status, time.perf_counter() - started)
 
     async def _answer(
         self,
@@ -125,18 +129,27 @@ class Gateway:
         _check_head(scope)
         public = route is not None and route.action is Action.PUBLIC
         caller = None if public else self._authenticator.precheck(request)
-        request.body = await _read_body(request, receive, route.max_body if route else DEFAULT_MAX_BODY)
+        if route is not None and route.streams:
+            request.stream = _Incoming(request, receive, route.max_body, leaving.watch)
+        else:
+            request.body = await _read_body(request, receive, route.max_body if route else DEFAULT_MAX_BODY)
         if not public and caller is None:
             signature = self._authenticator.verify_signature(request)
             if signature.service not in self._fallback.spoken_services:
                 return _Outgoing(self._fallback.refuse_service(signature.service, request))
             caller = signature.caller
+            if request.stream is not None:
+                request.stream = signature.payload.decoded(request.stream, request.headers)
         if route is None:
             raise NotFound("operation", f"{request.method} {request.path}"[:300])
-        if caller is not None and route.action is not None:
-            authorize(caller, route.action)
-            request.caller = caller
-        leaving.watch()
+        request.caller = caller
+        if caller is not None:
+            _authorize(caller, route)
+            if route.narrow is not None:
+                route = request.narrowed = _narrowed(route, request)
+                _authorize(caller, route)
+        if request.stream is None:
+            leaving.watch()
         reply = await route.handler(request)
         if isinstance(reply.body, bytes):
             return _Outgoing(reply)
@@ -154,6 +167,44 @@ class _Outgoing:
 
 class _ClientLeft(Exception):
     """The connection was closed before the request was whole."""
+
+
+class _Receiving:
+    """Knows whether anybody has asked for the body: only then is a client that waits told to go on."""
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive, self.begun = receive, False
+
+    async def __call__(self) -> MutableMapping[str, Any]:
+        self.begun = True
+        return await self._receive()
+
+
+class _Incoming:
+    """A body as it arrives. on_end: called once all of it is there; nobody else may call `receive` before.
+
+    Raises TooLarge over the limit, _ClientLeft."""
+
+    def __init__(self, request: Request, receive: Receive, limit: int, on_end: Callable[[], None]) -> None:
+        self.length = _announced(request, limit)
+        self.trailers: dict[str, str] = {}
+        self._receive, self._limit, self._on_end = receive, limit, on_end
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        size = 0
+        while True:
+            message = await self._receive()
+            if message["type"] == "http.disconnect":
+                raise _ClientLeft
+            chunk = message.get("body", b"")
+            size += len(chunk)
+            if size > self._limit:
+                raise TooLarge("The request's body", self._limit)
+            if chunk:
+                yield chunk
+            if not message.get("more_body", False):
+                self._on_end()
+                return
 
 
 class _Departure:
@@ -218,11 +269,31 @@ def _check_head(scope: Scope) -> None:
         raise TooLarge("The request's path and query", MAX_PATH, length, "characters")
 
 
+def _authorize(caller: Caller, route: Route) -> None:
+    if route.action is not None:
+        authorize(caller, route.action)
+
+
+def _narrowed(route: Route, request: Request) -> Route:
+    found = route.narrow(request) if route.narrow else None
+    if found is None:
+        raise NotFound("operation", f"{request.method} {request.path}"[:300])
+    return found
+
+
+def _announced(request: Request, limit: int) -> int | None:
+    """The body's length as the client says it. Raises TooLarge."""
+    announced = request.headers.get("content-length", "")
+    if not (announced.isdecimal() and len(announced) < 20):
+        return None
+    if int(announced) > limit:
+        raise TooLarge("The request's body", limit, int(announced))
+    return int(announced)
+
+
 async def _read_body(request: Request, receive: Receive, limit: int) -> bytes:
     """Reads to the end, or raises TooLarge as soon as it is known to be over the limit."""
-    announced = request.headers.get("content-length", "")
-    if announced.isdecimal() and len(announced) < 20 and int(announced) > limit:
-        raise TooLarge("The request's body", limit, int(announced))
+    _announced(request, limit)
     chunks: list[bytes] = []
     size = 0
     while True:

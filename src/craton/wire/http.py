@@ -19,11 +19,25 @@ _TO_BRACKETS = bytes.maketrans(b"{}", b"[]")
 _NO_BRACKETS = bytes(set(range(256)) - set(b"[]{}"))
 
 
+class BodyStream(Protocol):
+    """A body as it arrives, in pieces; raises at its end when it is not what was promised of it (its length, the hash
+    in the signature). What is read may be used for good only once the iteration has ended by itself.
+
+    length: bytes, None when the client did not say. trailers: fields that came after the bytes, at the end.
+    """
+
+    length: int | None
+    trailers: dict[str, str]
+
+    def __aiter__(self) -> AsyncIterator[bytes]: ...
+
+
 @dataclass(slots=True)
 class Request:
     """path and query are raw, as they stood in the request line; header names are lower case.
 
     params: the path's placeholders, percent-decoded once. caller is None on public routes only.
+    stream: the body of a route that streams; `body` is empty then. narrowed: the route that a body told (see Route).
     """
 
     method: str
@@ -34,6 +48,15 @@ class Request:
     request_id: str
     params: dict[str, str] = field(default_factory=dict)
     caller: Caller | None = None
+    stream: BodyStream | None = None
+    narrowed: Route | None = None
+
+    @property
+    def streamed(self) -> BodyStream:
+        """The body of a route that streams."""
+        if self.stream is None:
+            raise RuntimeError("a route that does not stream asked for the stream")
+        return self.stream
 
     @property
     def authenticated(self) -> Caller:
@@ -69,6 +92,9 @@ class Route:
     dialect and operation name it in metrics, traces, policies and docs/operations.md.
     when: tells routes with the same method and pattern apart (by a header, say); at most one of them may be without.
     status: "real", "bookkeeping" or "refused".
+    streams: the body is not read ahead of the handler, which iterates `request.streamed`.
+    narrow: for protocols that name their operation in the body: gives the route that counts once the body is read,
+    or None; the action of both must be allowed.
     """
 
     method: str
@@ -82,6 +108,17 @@ class Route:
     status: str = "real"
     max_body: int = 32 * 1024 * 1024
     note: str = ""
+    streams: bool = False
+    narrow: Callable[[Request], Route | None] | None = None
+
+
+class Table(Protocol):
+    """Some routes, and how one of them is found."""
+
+    @property
+    def routes(self) -> list[Route]: ...
+
+    def find(self, request: Request) -> Route | None: ...
 
 
 class Dialect(Protocol):

@@ -26,10 +26,19 @@ class ShapeRef(Struct, frozen=True):
     timestamp_format: str = field(name="timestampFormat", default="")
     event_header: bool = field(name="eventheader", default=False)
     event_payload: bool = field(name="eventpayload", default=False)
+    flattened: bool = False
+    xml_attribute: bool = field(name="xmlAttribute", default=False)
+    result_wrapper: str = field(name="resultWrapper", default="")
 
 
 class ErrorTrait(Struct, frozen=True):
     status: int | None = field(name="httpStatusCode", default=None)
+    code: str = ""
+
+
+class XmlNamespace(Struct, frozen=True):
+    uri: str = ""
+    prefix: str = ""
 
 
 class Shape(Struct, frozen=True):
@@ -51,6 +60,8 @@ class Shape(Struct, frozen=True):
     exception: bool = False
     error: ErrorTrait = ErrorTrait()
     timestamp_format: str = field(name="timestampFormat", default="")
+    flattened: bool = False
+    xml_namespace: XmlNamespace | None = field(name="xmlNamespace", default=None)
 
 
 class HttpTrait(Struct, frozen=True):
@@ -68,12 +79,20 @@ class OperationModel(Struct, frozen=True):
     readonly: bool = False
 
 
+class Metadata(Struct, frozen=True):
+    """Of a whole service, as its protocol needs it."""
+
+    xml_namespace: str | XmlNamespace = field(name="xmlNamespace", default="")
+    target_prefix: str = field(name="targetPrefix", default="")
+
+
 class ServiceModel(Struct, frozen=True):
     """One service: "bedrock-runtime" and so on."""
 
     operations: dict[str, OperationModel]
     shapes: dict[str, Shape]
     name: str = ""
+    metadata: Metadata = Metadata()
 
 
 class _ModelFiles:

@@ -14,9 +14,9 @@ from craton.wire.aws.errors import error_headers, error_name
 from craton.wire.aws.sigv4 import claimed_service
 from craton.wire.http import Reply, Request, encode_json
 
-SPOKEN_SERVICES = frozenset({"bedrock", "bedrock-mantle"})
+SPOKEN_SERVICES = frozenset({"bedrock", "bedrock-mantle", "s3", "sts", "iam", "aoss"})
 """Names in a signature's scope that Craton answers: all Bedrock clients sign as "bedrock", but those that speak
-OpenAI's or Anthropic's API to it."""
+OpenAI's or Anthropic's API to it; OpenSearch Serverless is "aoss"."""
 
 _S3 = frozenset({"s3", "s3express", "s3-outposts", "s3-object-lambda"})
 _REST_XML = frozenset({"route53", "cloudfront"})
@@ -35,8 +35,8 @@ def refuse_service(service: str, request: Request) -> Reply:
     """The refusal of a service that Craton does not speak, by its name in the signature."""
     message = (
         f"Craton does not speak the AWS service {service[:64]!r}, and passes nothing on to AWS. "
-        "Use a client with AWS' own endpoint for it. Craton answers bedrock, bedrock-runtime, bedrock-agent "
-        "and bedrock-agent-runtime."
+        "Use a client with AWS' own endpoint for it. Craton answers bedrock, bedrock-runtime, bedrock-agent, "
+        "bedrock-agent-runtime and s3, and a part of sts, iam and opensearchserverless."
     )
     headers = {"x-amzn-errortype": "UnknownService", "x-amzn-requestid": request.request_id}
     return _write(service, request, 400, headers, message)

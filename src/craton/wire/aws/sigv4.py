@@ -20,6 +20,8 @@ from botocore.compat import HTTPHeaders
 
 from craton.core.access import Caller
 from craton.core.errors import Unauthenticated
+from craton.wire.aws import sigv2
+from craton.wire.aws.payload import ChunkSigner, Payload
 from craton.wire.http import Request
 
 WINDOW = 300  # seconds that the signer's clock may be off
@@ -31,16 +33,21 @@ _SCOPE = re.compile(r"(\w{1,128})/(\d{8})/([\w.-]{1,64})/([\w.-]{1,64})/aws4_req
 _TIMESTAMP = re.compile(r"\d{8}T\d{6}Z", re.ASCII)
 _S3_SERVICES = frozenset({"s3", "s3express", "s3-outposts", "s3-object-lambda"})
 # What S3's clients may put in place of the body's hash. The Bedrock services hash every body.
+_CHUNK_SIGNED = frozenset({"STREAMING-AWS4-HMAC-SHA256-PAYLOAD", "STREAMING-AWS4-HMAC-SHA256-PAYLOAD-TRAILER"})
+_HASH = re.compile(r"[0-9a-f]{64}")
 _UNHASHED = frozenset({"UNSIGNED-PAYLOAD", "STREAMING-UNSIGNED-PAYLOAD-TRAILER"})
 
 
 @dataclass(frozen=True, slots=True)
 class Signature:
-    """A signature that was right: by whom, and the service and region that it was made for."""
+    """A signature that was right: by whom, and the service and region that it was made for.
+
+    payload: what it promises of a body that streams."""
 
     caller: Caller
     service: str
     region: str
+    payload: Payload = field(default_factory=Payload)
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,17 +94,25 @@ class _Rebuilt:
 
 
 def is_signed(request: Request) -> bool:
-    """Whether the request carries a SigV4 signature, right or wrong."""
-    return request.headers.get("authorization", "").startswith(_ALGORITHM) or "X-Amz-Algorithm=" in request.query
+    """Whether the request carries an AWS signature, right or wrong: of version 4, or S3's presigned query of 2."""
+    return (
+        request.headers.get("authorization", "").startswith(_ALGORITHM)
+        or "X-Amz-Algorithm=" in request.query
+        or sigv2.is_presigned(request)
+    )
 
 
 def claimed_key_id(request: Request) -> str:
     """The access key id that the request names, unverified. Raises Unauthenticated when it cannot be read."""
+    if sigv2.is_presigned(request):
+        return sigv2.key_id_of(request)
     return _read_claim(request, _query_of(request)).key_id
 
 
 def claimed_service(request: Request) -> str:
     """The service that the request is meant for, unverified; "" when it does not say. For wording errors only."""
+    if sigv2.is_presigned(request):
+        return "s3"
     claim = _try_claim(request)
     return claim.service if claim else ""
 
@@ -115,13 +130,17 @@ def verify(request: Request, signing: Callable[[str], tuple[str, Caller]], now: 
     epoch. A session token is covered by the signature where it was signed, and otherwise ignored: Craton has none.
     Raises Unauthenticated with the code "signature", "skewed" (outside WINDOW) or "expired" (a presigned query).
     """
+    if sigv2.is_presigned(request):
+        return Signature(sigv2.verify(request, signing, now), "s3", "")
     query = _query_of(request)
     claim = _read_claim(request, query)
     _check_time(claim, now)
     _check_headers(request.headers, claim)
     secret, caller = signing(claim.key_id)
     is_s3 = claim.service in _S3_SERVICES
-    _check_body_hash(request, claim, is_s3)
+    payload = _promised(request, claim, secret) if request.stream is not None else Payload()
+    if request.stream is None:
+        _check_body_hash(request, claim, is_s3)
     presigned = claim.expires is not None
     signer_class = (S3SigV4QueryAuth if presigned else S3SigV4Auth) if is_s3 else SigV4Auth
     signer = signer_class(_Credentials(claim.key_id, secret), claim.service, claim.region)
@@ -132,7 +151,7 @@ def verify(request: Request, signing: Callable[[str], tuple[str, Caller]], now: 
             "The request signature we calculated does not match the signature you provided. "
             "Check the secret access key, and that nothing changes the request on its way."
         )
-    return Signature(caller, claim.service, claim.region)
+    return Signature(caller, claim.service, claim.region, payload)
 
 
 def _try_claim(request: Request) -> _Claim | None:
@@ -202,6 +221,23 @@ def _check_headers(headers: Mapping[str, str], claim: _Claim) -> None:
     absent = [name for name in claim.signed_headers if name not in headers]
     if absent:
         raise _refused(f"These headers are said to be signed and are not there: {', '.join(absent)[:200]}.")
+
+
+def _promised(request: Request, claim: _Claim, secret: str) -> Payload:
+    """What the signature says of a body that is still to come: its header covers the hash, or says how it is framed."""
+    stated = request.headers.get("x-amz-content-sha256", "UNSIGNED-PAYLOAD" if claim.expires is not None else "")
+    if stated in _UNHASHED:
+        return Payload(framed=stated != "UNSIGNED-PAYLOAD")
+    if stated in _CHUNK_SIGNED:
+        key = f"AWS4{secret}".encode()
+        for step in (claim.date, claim.region, claim.service, "aws4_request"):
+            key = hmac.digest(key, step.encode(), hashlib.sha256)
+        scope = f"{claim.date}/{claim.region}/{claim.service}/aws4_request"
+        signer = ChunkSigner(key, claim.timestamp, scope, claim.signature)
+        return Payload(framed=True, signer=signer, signed_trailer=stated.endswith("-TRAILER"))
+    if not _HASH.fullmatch(stated):
+        raise _refused("X-Amz-Content-SHA256 must state the body's hash, or how it is sent.")
+    return Payload(sha256=stated)
 
 
 def _check_body_hash(request: Request, claim: _Claim, is_s3: bool) -> None:

@@ -36,9 +36,11 @@ def upgrade() -> None:
         sa.Column("tenant", sa.String(length=64), nullable=False),
         sa.Column("upload", sa.String(length=64), nullable=False),
         sa.Column("number", sa.Integer(), nullable=False),
-        sa.Column("digest", sa.String(length=64), nullable=False),
+        sa.Column("file", sa.String(length=64), nullable=False),
         sa.Column("size", sa.BigInteger(), nullable=False),
         sa.Column("etag", sa.String(length=64), nullable=False),
+        sa.Column("modified", sa.Float(), nullable=False),
+        sa.Column("checksums", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("tenant", "upload", "number", name=op.f("pk_buckets_parts")),
     )
     op.create_table(
@@ -71,8 +73,11 @@ def upgrade() -> None:
         sa.Column("exclusive", sa.String(length=200), nullable=True),
         sa.Column("status", sa.String(length=16), nullable=False),
         sa.Column("attempt", sa.Integer(), nullable=False),
+        sa.Column("crashes", sa.Integer(), nullable=False),
+        sa.Column("furthest", sa.BigInteger(), nullable=False),
         sa.Column("fence", sa.BigInteger(), nullable=False),
         sa.Column("lease_until", sa.Float(), nullable=True),
+        sa.Column("owner", sa.String(length=200), nullable=True),
         sa.Column("cancelling", sa.Boolean(), nullable=False),
         sa.Column("created", sa.Float(), nullable=False),
         sa.Column("started", sa.Float(), nullable=True),
@@ -83,7 +88,9 @@ def upgrade() -> None:
         sa.Column("error", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("tenant", "id", name=op.f("pk_jobs_jobs")),
     )
+    op.create_index("ix_jobs_jobs_id", "jobs_jobs", ["id"], unique=False)
     op.create_index("ix_jobs_jobs_status", "jobs_jobs", ["status", "created"], unique=False)
+    op.create_index("ix_jobs_jobs_tenant", "jobs_jobs", ["tenant", "created"], unique=False)
     op.create_index("uq_jobs_jobs_exclusive", "jobs_jobs", ["tenant", "exclusive"], unique=True)
     op.create_table(
         "knowledge_bases",
@@ -97,6 +104,8 @@ def upgrade() -> None:
         sa.Column("epoch", sa.Integer(), nullable=False),
         sa.Column("indexed", sa.BigInteger(), nullable=False),
         sa.Column("removed", sa.BigInteger(), nullable=False),
+        sa.Column("next_epoch", sa.Integer(), nullable=False),
+        sa.Column("next_indexed", sa.BigInteger(), nullable=False),
         sa.PrimaryKeyConstraint("tenant", "id", name=op.f("pk_knowledge_bases")),
     )
     op.create_index("uq_knowledge_bases_name", "knowledge_bases", ["tenant", "name"], unique=True)
@@ -119,6 +128,23 @@ def upgrade() -> None:
         "ix_knowledge_chunks_document", "knowledge_chunks", ["tenant", "document", "generation"], unique=False
     )
     op.create_table(
+        "knowledge_direct",
+        sa.Column("number", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
+        sa.Column("tenant", sa.String(length=64), nullable=False),
+        sa.Column("base", sa.String(length=10), nullable=False),
+        sa.Column("source", sa.String(length=10), nullable=False),
+        sa.Column("key_digest", sa.String(length=64), nullable=False),
+        sa.Column("value", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("number", name=op.f("pk_knowledge_direct")),
+        sqlite_autoincrement=True,
+    )
+    op.create_index(
+        "ix_knowledge_direct_number", "knowledge_direct", ["tenant", "base", "source", "number"], unique=False
+    )
+    op.create_index(
+        "uq_knowledge_direct_key", "knowledge_direct", ["tenant", "base", "source", "key_digest"], unique=True
+    )
+    op.create_table(
         "knowledge_documents",
         sa.Column("tenant", sa.String(length=64), nullable=False),
         sa.Column("id", sa.String(length=32), nullable=False),
@@ -129,6 +155,9 @@ def upgrade() -> None:
         sa.Column("status", sa.String(length=24), nullable=False),
         sa.Column("updated", sa.Float(), nullable=False),
         sa.Column("generation", sa.BigInteger(), nullable=False),
+        sa.Column("pending", sa.BigInteger(), nullable=False),
+        sa.Column("last", sa.BigInteger(), nullable=False),
+        sa.Column("next", sa.Text(), nullable=False),
         sa.Column("etag", sa.Text(), nullable=False),
         sa.Column("metadata_etag", sa.Text(), nullable=False),
         sa.Column("digest", sa.String(length=64), nullable=False),
@@ -137,7 +166,12 @@ def upgrade() -> None:
         sa.Column("value", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("tenant", "id", name=op.f("pk_knowledge_documents")),
     )
-    op.create_index("ix_knowledge_documents_base", "knowledge_documents", ["tenant", "base", "updated"], unique=False)
+    op.create_index(
+        "ix_knowledge_documents_base", "knowledge_documents", ["tenant", "base", "source", "id"], unique=False
+    )
+    op.create_index(
+        "ix_knowledge_documents_pending", "knowledge_documents", ["tenant", "base", "pending"], unique=False
+    )
     op.create_index(
         "uq_knowledge_documents_key", "knowledge_documents", ["tenant", "base", "source", "key_digest"], unique=True
     )
@@ -149,8 +183,12 @@ def upgrade() -> None:
         sa.Column("id", sa.String(length=10), nullable=False),
         sa.Column("job", sa.String(length=32), nullable=False),
         sa.Column("started", sa.Float(), nullable=False),
+        sa.Column("ended", sa.Boolean(), nullable=False),
         sa.Column("value", sa.Text(), nullable=False),
         sa.PrimaryKeyConstraint("tenant", "base", "source", "id", name=op.f("pk_knowledge_ingestions")),
+    )
+    op.create_index(
+        "ix_knowledge_ingestions_ended", "knowledge_ingestions", ["tenant", "base", "source", "ended"], unique=False
     )
     op.create_table(
         "knowledge_pieces",
@@ -173,6 +211,15 @@ def upgrade() -> None:
         "ix_knowledge_pieces_document", "knowledge_pieces", ["tenant", "document", "generation"], unique=False
     )
     op.create_index("ix_knowledge_pieces_embedded", "knowledge_pieces", ["tenant", "embedded"], unique=False)
+    op.create_table(
+        "knowledge_proficiencies",
+        sa.Column("tenant", sa.String(length=64), nullable=False),
+        sa.Column("model", sa.String(length=512), nullable=False),
+        sa.Column("revision", sa.String(length=64), nullable=False),
+        sa.Column("measured", sa.Float(), nullable=False),
+        sa.Column("value", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("tenant", "model", "revision", name=op.f("pk_knowledge_proficiencies")),
+    )
     op.create_table(
         "knowledge_removals",
         sa.Column("number", sa.BigInteger().with_variant(sa.Integer(), "sqlite"), autoincrement=True, nullable=False),
@@ -216,4 +263,14 @@ def upgrade() -> None:
         sa.Column("result", sa.Text(), nullable=False),
         sa.Column("created", sa.Float(), nullable=False),
         sa.PrimaryKeyConstraint("tenant", "operation", "token", name=op.f("pk_knowledge_tokens")),
+    )
+    op.create_table(
+        "access_bookkeeping",
+        sa.Column("tenant", sa.String(length=64), nullable=False),
+        sa.Column("kind", sa.String(length=32), nullable=False),
+        sa.Column("name", sa.String(length=256), nullable=False),
+        sa.Column("created", sa.Float(), nullable=False),
+        sa.Column("value", sa.Text(), nullable=False),
+        sa.ForeignKeyConstraint(["tenant"], ["access_tenants.name"], name=op.f("fk_access_bookkeeping_tenant")),
+        sa.PrimaryKeyConstraint("tenant", "kind", "name", name=op.f("pk_access_bookkeeping")),
     )

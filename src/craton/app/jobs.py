@@ -1,0 +1,34 @@
+"""Which kinds of jobs there are, and the process that runs one."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+
+from craton.app.platform import Platform
+from craton.core.chat import Json
+from craton.core.job import Running
+from craton.jobs.running import Handler, run
+
+
+def handlers(platform: Platform) -> Mapping[str, Handler]:
+    """Kind -> the code that runs it. What a kind needs it opens itself when it runs, and closes at its end."""
+
+    async def ingesting(running: Running) -> Json:
+        from craton.app.knowledge import ingest_parts
+        from craton.knowledge.ingesting.job import ingest
+
+        async with ingest_parts(platform) as parts:
+            return await ingest(running, running.job.arguments, parts)
+
+    async def reindexing(running: Running) -> Json:
+        from craton.knowledge.reindexing import reindex
+
+        return await reindex(running, running.job.arguments, platform.database)
+
+    return {"ingest": ingesting, "reindex": reindexing}
+
+
+def run_job(platform: Platform, job: str, fence: int | None) -> bool:
+    """Whether this process had the job. See `jobs.running.run`."""
+    return asyncio.run(run(platform.jobs, job, handlers(platform), fence))

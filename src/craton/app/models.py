@@ -1,0 +1,114 @@
+"""What it takes to run models: built once for the server, and once in each job's own process."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import TYPE_CHECKING, Any
+
+from craton.app.config import Settings
+from craton.app.fitting import bytes_needed, memory_limit
+from craton.app.upstreams import Connector, allowed_hosts
+from craton.engines.checking import Checker
+from craton.serve.counting import COUNTER_LIMITS, Counting, counter_bytes
+from craton.serve.directory import Directory
+from craton.serve.inference import Inference, Tracer
+from craton.serve.loading import EngineLoader
+from craton.serve.metering import Meter
+from craton.serve.pool import Pool, PoolLimits
+from craton.serve.pricing import Prices
+from craton.serve.sources import Echo, HubModels, Upstream, Upstreams
+
+if TYPE_CHECKING:
+    import httpx
+
+    from craton.app.platform import Platform
+
+
+class OutgoingClient:
+    """The one outgoing HTTP client, opened at its first use: most servers never call out."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._allow = allowed_hosts(settings)
+        self._client: httpx.AsyncClient | None = None
+
+    def get(self) -> httpx.AsyncClient:
+        if self._client is None:
+            from craton.access.outgoing import outgoing
+
+            self._client = outgoing(self._allow)
+        return self._client
+
+    async def close(self) -> None:
+        if self._client is not None:
+            await self._client.aclose()
+
+
+class RunningModels:
+    """`inference` is the way to them. `start` before it is used, `close` at the end."""
+
+    def __init__(self, platform: Platform, tracer: Tracer) -> None:
+        settings = platform.settings
+        self.outgoing = OutgoingClient(settings)
+        self._checker = Checker()
+        self._warming: asyncio.Task[None] | None = None
+        self.meter = Meter(
+            platform.database, time.time, keep_content=settings.traces.content, keep_days=settings.traces.days
+        )
+        connector = Connector(settings.upstreams, platform.vault, self.outgoing.get)
+        loader = EngineLoader(platform.blobs.path, _engine_options(platform), connector.connect)
+        self.pool = Pool(loader.load, lambda target: bytes_needed(target.info, settings), _limits(settings))
+        self._counting = Counting(self.pool, Pool(loader.load_counter, counter_bytes, COUNTER_LIMITS))
+        self.directory = Directory(
+            [Echo(time.time()), _upstreams(settings), HubModels(platform.catalog)], settings.aliases
+        )
+        self.inference = Inference(
+            self.directory,
+            self.pool,
+            self._counting,
+            self.meter,
+            self._checker,
+            Prices(settings.prices),
+            tracer,
+            time.time,
+            deadline=settings.server.deadline,
+        )
+
+    async def start(self, *, warm: bool) -> None:
+        """warm: begin to start the schema checker, so that the first schema need not wait for it."""
+        self.meter.start()
+        self.pool.start()
+        self._counting.start()
+        if warm:
+            self._warming = asyncio.create_task(self._checker.start())
+
+    async def close(self) -> None:
+        if self._warming is not None:
+            self._warming.cancel()
+        await self.pool.close()
+        await self._counting.close()
+        await self._checker.close()
+        await self.meter.close()
+        await self.outgoing.close()
+
+
+def _limits(settings: Settings) -> PoolLimits:
+    return PoolLimits(memory_limit(settings), settings.server.idle, settings.server.waiting)
+
+
+def _engine_options(platform: Platform) -> dict[str, dict[str, Any]]:
+    options = {name: dict(given) for name, given in platform.settings.engines.items()}
+    script = platform.settings.echo.script
+    if script:
+        options.setdefault("echo", {})["script"] = str(platform.home.path / script)
+    return options
+
+
+def _upstreams(settings: Settings) -> Upstreams:
+    return Upstreams(
+        {
+            name: Upstream(name, upstream.models, upstream.verbs, upstream.context_length)
+            for name, upstream in settings.upstreams.items()
+        },
+        time.time(),
+    )

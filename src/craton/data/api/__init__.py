@@ -1,0 +1,1 @@
+"""HTTP APIs that are asked at query time. (`data.sources.api` ingests one.)"""

@@ -1,0 +1,133 @@
+"""The truth about what an index found: which hits may be seen, where they stand, what they say."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from msgspec import Struct
+from sqlalchemy import Connection, Row, and_, select
+
+from craton.core.knowledge import Document, Filter, KnowledgeBase, Passage
+from craton.index.matching import matches
+from craton.knowledge import tables
+from craton.knowledge.retrieval.candidates import Candidate
+from craton.knowledge.rows import decode
+
+_pieces, _chunks, _documents, _bases = (
+    tables.pieces.c,
+    tables.chunks.c,
+    tables.documents.c,
+    tables.bases.c,
+)
+_TEXTS = 16  # chunks whose texts are read at a time
+
+
+class Viewer(Struct, frozen=True):
+    """Through whose eyes. The index was asked with the same filter and user: here they are held against the truth."""
+
+    base: KnowledgeBase
+    filter: Filter | None
+    user: str
+
+
+class Visible(Struct, frozen=True):
+    """spans: piece number -> where it stands in its chunk, for every piece that may be seen. documents: by id."""
+
+    spans: dict[int, tuple[int, int]]
+    documents: dict[str, Document]
+
+
+def epoch_of(connection: Connection, base: KnowledgeBase) -> int:
+    """Counts the rebuilds of the base's index; 0 when the base was deleted meanwhile."""
+    query = select(_bases.epoch).where(_bases.tenant == base.tenant, _bases.id == base.id)
+    return connection.scalar(query) or 0
+
+
+def visible(connection: Connection, viewer: Viewer, numbers: Sequence[int]) -> Visible:
+    """Of these pieces those of their documents' current generation that the viewer may see."""
+    query = (
+        select(_pieces.number, _pieces.start, _pieces.end, _pieces.document, _documents.value)
+        .join(tables.documents, _current())
+        .where(
+            _pieces.number.in_(numbers),
+            _pieces.tenant == viewer.base.tenant,
+            _pieces.base == viewer.base.id,
+            _documents.base == viewer.base.id,
+            _documents.status != "deleting",
+        )
+    )
+    documents: dict[str, Document | None] = {}
+    spans: dict[int, tuple[int, int]] = {}
+    for row in connection.execute(query):
+        if row.document not in documents:
+            document = decode(row.value, Document)
+            documents[row.document] = document if _admitted(viewer, document) else None
+        if documents[row.document] is not None:
+            spans[row.number] = (row.start, row.end)
+    return Visible(spans, {name: document for name, document in documents.items() if document is not None})
+
+
+def passages(
+    connection: Connection, viewer: Viewer, seen: Visible, candidates: Sequence[Candidate]
+) -> Iterator[tuple[Candidate, Passage]]:
+    """The candidates with their texts, in their order, read as far as they are asked for."""
+    for part in _batches(candidates):
+        query = select(tables.chunks).where(
+            _chunks.number.in_([candidate.chunk for candidate in part]),
+            _chunks.tenant == viewer.base.tenant,
+            _chunks.base == viewer.base.id,
+        )
+        rows = {row.number: row for row in connection.execute(query)}
+        for candidate in part:
+            row = rows.get(candidate.chunk)
+            document = None if row is None else seen.documents.get(row.document)
+            if row is not None and document is not None:
+                yield candidate, _passage(row, document, candidate, seen)
+
+
+def _passage(row: Row[Any], document: Document, candidate: Candidate, seen: Visible) -> Passage:
+    return Passage(
+        document=document.id,
+        chunk=row.number,
+        text=row.text,
+        location=document.location,
+        score=candidate.score,
+        knowledge_base=document.knowledge_base,
+        source=document.source,
+        title=document.title,
+        start=row.start,
+        end=row.end,
+        page=row.page,
+        heading=row.heading,
+        matched=_spans([seen.spans[piece] for piece in candidate.pieces if piece in seen.spans]),
+        metadata=document.metadata,
+    )
+
+
+def _spans(spans: Sequence[tuple[int, int]]) -> tuple[tuple[int, int], ...]:
+    """In order, those that overlap or touch joined."""
+    joined: list[tuple[int, int]] = []
+    for start, end in sorted(spans):
+        if joined and start <= joined[-1][1]:
+            joined[-1] = (joined[-1][0], max(end, joined[-1][1]))
+        else:
+            joined.append((start, end))
+    return tuple(joined)
+
+
+def _current() -> Any:
+    return and_(
+        _documents.tenant == _pieces.tenant,
+        _documents.id == _pieces.document,
+        _documents.generation == _pieces.generation,
+    )
+
+
+def _admitted(viewer: Viewer, document: Document) -> bool:
+    return document.access.admits(viewer.user) and matches(viewer.filter, document.metadata)
+
+
+def _batches(candidates: Sequence[Candidate]) -> Iterator[Sequence[Candidate]]:
+    for start in range(0, len(candidates), _TEXTS):
+        yield candidates[start : start + _TEXTS]
