@@ -210,7 +210,7 @@ NAMES = st.lists(st.sampled_from(["a", "b", "a.b", "a-", "aé", "", "..", "z"]),
 
 @settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.sets(NAMES.filter(bool), max_size=12), st.sampled_from(["", "a", "a/", "a/b", "z"]), NAMES, st.booleans())
-async def test_a_walk_is_the_sorted_keys(
+def test_a_walk_is_the_sorted_keys(
     keys: set[str], prefix: str, after: str, folders: bool, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
     root, held = tmp_path_factory.mktemp("walk"), set()

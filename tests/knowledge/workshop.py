@@ -29,7 +29,7 @@ from craton.core.knowledge import (
     SourceSpec,
 )
 from craton.core.model import EmbedAnswer, EmbedRequest, ModelInfo
-from craton.data.documents import Block, Chunk, Embeds, Fetched, Item, Parsed, Piece
+from craton.data.documents import Block, Chunk, Embeds, Fetched, Item, Parsed, Piece, Source
 from craton.engines.echo import EchoEngine
 from craton.index.protocol import Found, Hit, IndexSpec, Point, Search
 from craton.jobs.queue import Jobs
@@ -37,6 +37,7 @@ from craton.jobs.running import run
 from craton.knowledge import tables
 from craton.knowledge.bases import Bases
 from craton.knowledge.documents import Documents
+from craton.knowledge.ingesting.direct import HandedInSource
 from craton.knowledge.ingesting.job import IngestParts, ingest
 from craton.knowledge.ingestions import Ingestions
 from craton.knowledge.protocol import NewDataSource, NewKnowledgeBase
@@ -213,7 +214,9 @@ class Workshop:
             database, self.blobs, self._open_source, PlainParser(), self._make_chunker, self.embedders, time.time
         )
 
-    async def _open_source(self, source: DataSource) -> FolderSource:
+    async def _open_source(self, source: DataSource) -> Source:
+        if source.spec.kind == "direct":
+            return HandedInSource(self.database, self.blobs, None, source)
         return FolderSource(self.folder, etags=self.etags)
 
     async def _make_chunker(self, base: KnowledgeBase, embeds: Embeds) -> LineChunker:

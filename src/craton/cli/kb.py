@@ -10,6 +10,7 @@ import click
 from craton.cli.completion import complete_model
 from craton.cli.connection import Connection, connect, connection_options
 from craton.cli.errors import CommandError
+from craton.cli.kb_folders import register_folder
 from craton.cli.kb_origins import FORMS, source_of
 from craton.cli.kb_progress import describe, wait_for
 from craton.cli.output import (
@@ -65,7 +66,7 @@ def create(
     craton kb create site --from https://example.com/docs --from s3://bucket/manuals
     """
     connection = connect(url, key)
-    sources = [source_of(origin, lambda folder: _register(connection, name, folder)) for origin in origins]
+    sources = [source_of(origin, lambda folder: register_folder(connection, name, folder)) for origin in origins]
     new = {"name": name, "embedder": embedder, "description": description, "index": index}
     base = connection.post(ROOT, new)
     cutting = {"strategy": chunking, **({"max_tokens": tokens} if tokens else {})}
@@ -91,7 +92,7 @@ def create(
 def add(name: str, origin: str, chunking: str, wait: bool, url: str | None, key: str | None, as_json: bool) -> None:
     """Add a source to the knowledge base NAME, and read it."""
     connection = connect(url, key)
-    new = source_of(origin, lambda folder: _register(connection, name, folder))
+    new = source_of(origin, lambda folder: register_folder(connection, name, folder))
     source = connection.post(f"{ROOT}/{name}/sources", new | {"chunking": {"strategy": chunking}})
     ingestion = _ingest(connection, name, source["id"], wait=wait)
     if as_json:
@@ -248,7 +249,7 @@ def ensure_base(connection: Connection, name: str, folder: Path) -> None:
     bases = connection.get(ROOT)["knowledge_bases"]
     base = next((one for one in bases if one["name"] == name), None)
     if base is None:
-        source = source_of(str(folder), lambda path: _register(connection, name, path))
+        source = source_of(str(folder), lambda path: register_folder(connection, name, path))
         base = connection.post(ROOT, {"name": name, "embedder": STARTER})
         connection.post(f"{ROOT}/{base['id']}/sources", source)
     sources = connection.get(f"{ROOT}/{base['id']}/sources")["sources"]
@@ -256,13 +257,6 @@ def ensure_base(connection: Connection, name: str, folder: Path) -> None:
     for ingestion in ingestions:
         _say_how(connection, ingestion)
     _fail_if_failed(ingestions)
-
-
-def _register(connection: Connection, name: str, folder: Path) -> str:
-    """Makes the folder a bucket, so that the server may read it: an operator's right."""
-    bucket = name.lower().replace("_", "-")
-    made = connection.post("/api/craton/v1/buckets", {"name": bucket, "folder": str(folder), "reuse": True})
-    return str(made["name"])
 
 
 def _ingest(connection: Connection, base: str, source: str, *, wait: bool, **options: bool) -> dict[str, Any]:

@@ -48,7 +48,7 @@ def test_dots_that_end_no_sentence_do_not_cut(text: str) -> None:
         ("We saw vitamin C. The rest is known.[12] Next comes this.", 3),
         ('She said "stop." Then (quietly.) It ended.', 3),
         ("no capitals here. none at all. fine.", 3),
-        ("今日は。元気ですか？はい。", 3),  # noqa: RUF001
+        ("今日は。元気ですか？はい。", 3),
         ("यह है। वह है।", 2),
         ("# A title. With a dot\nText goes on. More text.", 3),
         ("- one\n- two\n- three", 3),

@@ -80,7 +80,7 @@ async def test_sixteen_hundred_pages_are_read_within_the_bounds(tmp_path: Path) 
 async def test_a_document_that_takes_too_much_time_fails_alone(
     pool: ParserPool, spawned: Spawned, tmp_path: Path
 ) -> None:
-    slow = written(tmp_path, pdf([["word " * 200] * 100 for _ in range(4000)]))
+    slow = written(tmp_path, pdf([["word " * 200] * 100] * 150))
     quick = ParserPool(1, ParseLimits(cpu_seconds=0.2), spawn=spawned)
     with pytest.raises(TooLarge, match="processor time"):
         await quick.parse(slow, "a.pdf", "")

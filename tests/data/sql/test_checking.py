@@ -19,7 +19,7 @@ READABLE = (
     Readable("hr", "staff", ("id", "name")),
 )
 
-ALLOWED = """
+_ALLOWED = """
 SELECT count(*) FROM orders o LEFT JOIN customers c ON c.id = o.customer_id WHERE o.a BETWEEN 1 AND 2 GROUP BY 1
 SELECT extract(year FROM d), date_trunc('month', d), d::date, to_char(d, 'YYYY'), d AT TIME ZONE 'utc' FROM orders
 SELECT substring(a FROM 1 FOR 2), position('a' IN b), string_agg(x, ', ' ORDER BY y), count(DISTINCT x) FROM orders
@@ -36,9 +36,8 @@ SELECT name FROM customers c WHERE NOT EXISTS (SELECT 1 FROM orders o WHERE o.cu
 SELECT percentile_cont(0.5) WITHIN GROUP (ORDER BY total), round(avg(x), 2), coalesce(max(y), 0) FROM orders
 SELECT a || ' ' || b, lower(a), upper(b), trim(a), length(a), greatest(x, y), abs(z), x % 2, -x FROM orders
 SELECT 1 FROM orders; -- done
-""".strip().splitlines()
-
-REFUSED = """
+"""
+_REFUSED = """
 SELECT 1; SELECT 2
 DELETE FROM orders
 INSERT INTO orders VALUES (1)
@@ -124,7 +123,8 @@ SELECT $1
 not SQL at all
 
 ;
-""".split("\n")[1:-1]
+"""
+ALLOWED, REFUSED = (text.split("\n")[1:-1] for text in (_ALLOWED, _REFUSED))
 
 
 def checked(sql: str, limit: int = 100) -> Checked:
@@ -193,11 +193,12 @@ def test_what_is_too_large_is_refused_before_it_is_parsed() -> None:
             checked(deep)
 
 
-TOKENS = st.sampled_from(
-    "SELECT FROM WHERE WITH AS UNION ALL ( ) , ; * . 'a' \"b\" 1 orders customers secrets pg_shadow hr . staff c ON JOIN "
-    "LEFT LATERAL INTO FOR UPDATE pg_sleep ( 1 ) lower ( x ) :: regclass text INSERT DELETE RETURNING VALUES LIMIT "
-    "OFFSET GROUP BY ORDER HAVING EXISTS IN NOT NULL -- /* */ $$ e'\\n' RECURSIVE ONLY TABLE EXECUTE".split()
-)
+_WORDS = """
+SELECT FROM WHERE WITH AS UNION ALL ( ) , ; * . 'a' "b" 1 orders customers secrets pg_shadow hr . staff c ON JOIN LEFT
+LATERAL INTO FOR UPDATE pg_sleep ( 1 ) lower ( x ) :: regclass text INSERT DELETE RETURNING VALUES LIMIT OFFSET GROUP BY
+ORDER HAVING EXISTS IN NOT NULL -- /* */ $$ e'\\n' RECURSIVE ONLY TABLE EXECUTE
+"""
+TOKENS = st.sampled_from(_WORDS.split())
 
 
 @settings(max_examples=400, deadline=None)

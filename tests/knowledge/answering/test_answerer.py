@@ -128,7 +128,7 @@ async def test_text_is_held_back_until_a_sentence_is_supported_and_flows_from_th
 
 
 async def test_closing_the_answer_cancels_the_model(database: Database) -> None:
-    script = f"rules:\n  - reply: {SUPPORTED + ' word' * 500!r}\n    delay: {{between_ms: 20}}\n"
+    script = f"rules:\n  - reply: {SUPPORTED + ' word' * 200!r}\n    delay: {{between_ms: 5}}\n"
     world = World(database, script)
     request = AskRequest(TICKET, "writer", RetrieveRequest("handbook", ""), answering="generate")
     events = world.answerer.ask(call(), request)

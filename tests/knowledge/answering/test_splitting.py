@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -16,11 +18,11 @@ def test_spans_are_right_however_the_text_arrives(parts: list[str], cuts: list[i
     bounds = sorted({0, len(text), *(cut for cut in cuts if cut < len(text))})
     splitter = Splitter()
     said: list[Said] = []
-    for start, end in zip(bounds, bounds[1:], strict=False):
+    for start, end in pairwise(bounds):
         said += splitter.feed(text[start:end])
     said += splitter.end()
     assert all(text[found.start : found.end] == found.text for found in said)
-    assert all(one.end <= other.start for one, other in zip(said, said[1:], strict=False))
+    assert all(one.end <= other.start for one, other in pairwise(said))
     assert "".join("".join(found.text.split()) for found in said) == "".join(text.split())
 
 

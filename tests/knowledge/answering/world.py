@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import array
+import asyncio
 import hashlib
 import math
 from collections.abc import Mapping
@@ -53,8 +54,8 @@ DIMENSIONS = 256
 _numbers = count(1)
 
 FERRY = (
-    "The harbour ferry leaves Pier 4 every forty minutes from six in the morning. A single ticket costs 3.20 crowns and "
-    "is sold on board. Bicycles travel free outside the rush hours. The boats were built in Lindhaven in 1987."
+    "The harbour ferry leaves Pier 4 every forty minutes from six in the morning. A single ticket costs 3.20 crowns "
+    "and is sold on board. Bicycles travel free outside the rush hours. The boats were built in Lindhaven in 1987."
 )
 KEYS = (
     "Signing keys of the gateway are rotated every ninety days by the clerk of the week. The old key stays valid for "
@@ -150,7 +151,7 @@ class PlainText:
     version = "1"
 
     async def parse(self, path: Path, name: str, media_type: str) -> Parsed:
-        return Parsed(path.read_bytes().decode(), (), "text/plain")
+        return Parsed((await asyncio.to_thread(path.read_bytes)).decode(), (), "text/plain")
 
     async def chunk(self, parsed: Parsed, chunking: Chunking) -> tuple[Chunk, ...]:
         spans = sentence_spans(parsed.text)

@@ -49,7 +49,7 @@ async def test_what_the_source_says_is_supported(sentence: str) -> None:
         "A single ticket does not cost 3.20 crowns.",
         "The boats were built in Marlow in 1987.",
         "The boats were built in Lindhaven in 1988.",
-        "Bicycles pay double outside of winter.",
+        "Bicycles pay double in winter.",
         "Dragons guard the tower.",
         "Yes.",
         "",
@@ -60,9 +60,9 @@ async def test_a_changed_or_invented_fact_is_not_supported_whatever_it_is_near_t
 
 
 async def test_meaning_decides_where_words_do_not() -> None:
-    said = "The clerk swaps keys every ninety days for gateways nearby."
-    assert await Grounding("Who?", FOUND, far).check(said) == ()
-    assert await Grounding("Who?", FOUND, near).check(said)
+    said = "Quarterly the clerk swaps old secrets of the gateway."
+    assert await Grounding("What happens?", FOUND, far).check(said) == ()
+    assert await Grounding("What happens?", FOUND, near).check(said)
 
 
 async def test_a_fact_spread_over_two_sentences_is_cited_as_both() -> None:

@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from types import NoneType
 from typing import TYPE_CHECKING
 
 from craton.core.errors import InvalidRequest, TooLarge
@@ -66,10 +67,10 @@ def _understood(sql: str) -> Query:
 def _parsed(sql: str) -> Query:
     import sqlglot
     from sqlglot.errors import SqlglotError
-    from sqlglot.expressions import Query
+    from sqlglot.expressions import Query, Semicolon
 
     try:
-        statements = [tree for tree in sqlglot.parse(sql, read=DIALECT) if tree is not None]
+        statements = [tree for tree in sqlglot.parse(sql, read=DIALECT) if type(tree) not in {NoneType, Semicolon}]
     except (SqlglotError, RecursionError, ValueError) as error:
         raise _refused("it cannot be parsed") from error
     if len(statements) != 1:

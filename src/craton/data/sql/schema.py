@@ -96,10 +96,10 @@ async def _sampled(connection: AsyncConnection[Any], table: TableInfo) -> tuple[
     if not table.columns:
         return ()
     value = SQL("left({}::text, {})")
-    one = SQL("(SELECT array_agg(v) FROM (SELECT DISTINCT {} AS v FROM some WHERE {} IS NOT NULL LIMIT {}) AS d)")
+    one = SQL("(SELECT array_agg(v) FROM (SELECT DISTINCT {} AS v FROM first_rows WHERE {} IS NOT NULL LIMIT {}) AS d)")
     names = [Identifier(column.name) for column in table.columns]
     chosen = SQL(", ").join(one.format(value.format(name, MAX_SAMPLE), name, SAMPLES) for name in names)
-    query = SQL("WITH some AS (SELECT {} FROM {} LIMIT {}) SELECT {}").format(
+    query = SQL("WITH first_rows AS (SELECT {} FROM {} LIMIT {}) SELECT {}").format(
         SQL(", ").join(names), Identifier(table.schema, table.name), SAMPLED_ROWS, chosen
     )
     row = await (await connection.execute(query)).fetchone()

@@ -46,8 +46,11 @@ _ENDINGS = ("ment", "ness", "ing", "ied", "ie", "ion", "ed")
 
 def fold(text: str) -> str:
     """Case and compatibility forms folded, accents dropped, typographic apostrophes made plain."""
-    decomposed = unicodedata.normalize("NFKD", text.casefold())
-    return "".join(char for char in decomposed if not unicodedata.combining(char)).replace("\u2019", "'")
+    if text.isascii():
+        return text.lower()
+    for _ in range(2):  # a decomposed letter may have a case of its own
+        text = unicodedata.normalize("NFKD", text.casefold())
+    return "".join(char for char in text if not unicodedata.combining(char)).replace("\u2019", "'")
 
 
 def matches(text: str) -> Iterator[re.Match[str]]:

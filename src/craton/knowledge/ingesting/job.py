@@ -16,10 +16,8 @@ from craton.core.errors import CratonError
 from craton.core.job import JobCancelled, JobLost, Running
 from craton.core.knowledge import DataSource, KnowledgeBase
 from craton.data.documents import Chunker, Embeds, Parser, Source
-from craton.data.sources.bucket import Buckets
 from craton.knowledge.embedders import Embedder, Embedders, pinned
 from craton.knowledge.ingesting.comparing import Comparing
-from craton.knowledge.ingesting.direct import HandedInSource
 from craton.knowledge.ingesting.embedding import Embedding
 from craton.knowledge.ingesting.ledger import Ledger
 from craton.knowledge.ingesting.pipeline import Pipeline
@@ -38,8 +36,7 @@ log = logging.getLogger("craton.ingesting")
 
 @dataclass(frozen=True, slots=True)
 class IngestParts:
-    """open_source: for a data source of any kind but "direct". buckets: for handed-in documents that lie in one.
-    make_chunker: for a base's embedder, whose texts
+    """open_source: `HandedInSource` for a source of the kind "direct", any other as `data.sources` opens it. make_chunker: for a base's embedder, whose texts
     `Embeds` embeds. limit: bytes of one document. parallel: documents that are fetched and parsed at once. folder: for
     what is fetched, None for the system's temporary one."""
 
@@ -50,7 +47,6 @@ class IngestParts:
     make_chunker: Callable[[KnowledgeBase, Embeds], Awaitable[Chunker]]
     embedders: Embedders
     clock: Callable[[], float]
-    buckets: Buckets | None = None
     limit: int = MAX_DOCUMENT
     parallel: int = 4
     folder: Path | None = None
@@ -95,7 +91,7 @@ async def _run(ledger: Ledger, task: Task, parts: IngestParts) -> None:
         encode(task.source.chunking),
         *(task.base.embedder, task.base.embedder_revision, str(task.base.dimensions)),
     )
-    source = await _open(task.source, parts)
+    source = await parts.open_source(task.source)
     try:
         cursor = _cursor(task, versions) if source.incremental else None
         while True:
@@ -121,12 +117,6 @@ async def _run(ledger: Ledger, task: Task, parts: IngestParts) -> None:
             cursor = source.cursor()
     finally:
         await source.close()
-
-
-async def _open(source: DataSource, parts: IngestParts) -> Source:
-    if source.spec.kind == "direct":
-        return HandedInSource(parts.database, parts.blobs, parts.buckets, source)
-    return await parts.open_source(source)
 
 
 def _cursor(task: Task, versions: str) -> str | None:

@@ -255,6 +255,15 @@ def upgrade() -> None:
     )
     op.create_index("uq_knowledge_sources_name", "knowledge_sources", ["tenant", "base", "name"], unique=True)
     op.create_table(
+        "knowledge_sql_proficiencies",
+        sa.Column("tenant", sa.String(length=64), nullable=False),
+        sa.Column("model", sa.String(length=512), nullable=False),
+        sa.Column("revision", sa.String(length=64), nullable=False),
+        sa.Column("measured", sa.Float(), nullable=False),
+        sa.Column("value", sa.Text(), nullable=False),
+        sa.PrimaryKeyConstraint("tenant", "model", "revision", name=op.f("pk_knowledge_sql_proficiencies")),
+    )
+    op.create_table(
         "knowledge_tokens",
         sa.Column("tenant", sa.String(length=64), nullable=False),
         sa.Column("operation", sa.String(length=64), nullable=False),
