@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from importlib import import_module
 
-NAMES = ("echo", "serving", "embeddings", "index")
+NAMES = ("echo", "serving", "embeddings", "index", "retrieval", "s3")
 
 
 def main() -> int:

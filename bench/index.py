@@ -47,7 +47,10 @@ def main(given: list[str] | None = None) -> None:
         return
     for points in arguments.points:
         with tempfile.TemporaryDirectory(prefix="craton-bench-index-") as folder:
-            print(json.dumps(asyncio.run(_measure(Path(folder), points, arguments.dimensions)), indent=2), flush=True)
+            asked, words = _questions(points, arguments.dimensions)
+            result = asyncio.run(_measure(Path(folder), points, asked, words))
+            _compare(Path(folder), result, asked, words)
+            print(json.dumps(result, indent=2), flush=True)
 
 
 def _arguments(given: list[str] | None) -> argparse.Namespace:
@@ -98,7 +101,12 @@ def _clusters(points: int) -> int:
 # --- through the index process -----------------------------------------------------------------------------------
 
 
-async def _measure(folder: Path, count: int, dimensions: int) -> dict[str, Any]:
+def _questions(points: int, dimensions: int) -> tuple[Vectors, list[str]]:
+    return vectors(10**9, QUERIES, dimensions, _clusters(points)), texts(10**9, QUERIES, QUERY_WORDS)
+
+
+async def _measure(folder: Path, count: int, asked: Vectors, words: list[str]) -> dict[str, Any]:
+    dimensions = asked.shape[1]
     spec = IndexSpec("bench", "bench", dimensions)
     indexes = EdgeIndexes(folder / "index", EdgeSettings(optimise_after=10**9))
     index = await indexes.open(spec)
@@ -110,8 +118,6 @@ async def _measure(folder: Path, count: int, dimensions: int) -> dict[str, Any]:
             await index.upsert(batch)
             writing += time.perf_counter() - started
         result["points_per_second"] = round(count / writing)
-        asked = vectors(10**9, QUERIES, dimensions, _clusters(count))
-        words = texts(10**9, QUERIES, QUERY_WORDS)
         result["before_optimising_ms"] = await _times(index, asked[:50], words[:50])
         started = time.perf_counter()
         await index.optimise()
@@ -122,6 +128,12 @@ async def _measure(folder: Path, count: int, dimensions: int) -> dict[str, Any]:
         result["memory_mib"] = _memory(indexes.pid)
     finally:
         await indexes.close()
+    return result
+
+
+def _compare(folder: Path, result: dict[str, Any], asked: Vectors, words: list[str]) -> None:
+    """Adds the size on the disk, and the same searches and writes done directly."""
+    dimensions = asked.shape[1]
     path = next(folder.glob("index/*/bench"))
     result["disk_mib"] = sum(file.stat().st_blocks for file in path.rglob("*")) * 512 >> 20
     current = read_current(path)
@@ -136,7 +148,6 @@ async def _measure(folder: Path, count: int, dimensions: int) -> dict[str, Any]:
         "hybrid time, index process / directly": round(result["optimised_ms"]["hybrid"] / raw["hybrid_ms"], 2),
         "points a second, index process / directly": round(result["points_per_second"] / raw["points_per_second"], 2),
     }
-    return result
 
 
 async def _times(index: Any, asked: Vectors, words: list[str]) -> dict[str, float]:

@@ -17,10 +17,15 @@ from craton.wire.http import Route
 PAGE = Path(__file__).parent.parent / "docs" / "operations.md"
 TITLES = {
     "aws": "Amazon Bedrock",
+    "s3": "Amazon S3",
+    "sts": "AWS STS",
+    "iam": "AWS IAM",
+    "opensearchserverless": "OpenSearch Serverless",
     "openai": "OpenAI",
     "anthropic": "Anthropic",
     "craton": "Craton's own",
 }
+AWS = frozenset({"aws", "s3", "sts", "iam", "opensearchserverless"})
 STATUSES = ("real", "bookkeeping", "refused")
 HEAD = """\
 # Operations
@@ -49,7 +54,7 @@ def routes() -> list[Route]:
     with tempfile.TemporaryDirectory() as folder:
         platform = open_platform(Home(Path(folder)))
         try:
-            return Server(platform, {}).router.routes
+            return Server(platform, {}).services.routes
         finally:
             platform.close()
 
@@ -66,7 +71,7 @@ def page(table: Iterable[Route]) -> str:
         refused = [route for route in found if route.status == "refused"]
         if refused:
             text.append("\n### Refused\n")
-            text.extend(_refused_services(refused) if dialect == "aws" else [_refused_paths(refused)])
+            text.extend(_refused_services(refused) if dialect in AWS else [_refused_paths(refused)])
     return "\n".join(text)
 
 
@@ -81,7 +86,7 @@ def _summary(by_dialect: dict[str, list[Route]]) -> str:
 def _names(found: list[Route], status: str) -> set[tuple[str, str]]:
     """AWS counts by operation; of the others, what is refused counts by path."""
     return {
-        ("", _stem(route)) if status == "refused" and route.dialect != "aws" else (route.note, route.operation)
+        ("", _stem(route)) if status == "refused" and route.dialect not in AWS else (route.note, route.operation)
         for route in found
         if route.status == status
     }

@@ -24,7 +24,7 @@ answer = boto3.client("bedrock-runtime").converse(
     modelId="echo", messages=[{"role": "user", "content": [{"text": "hello there"}]}])
 print(answer["output"]["message"]["content"][0]["text"])
 try:
-    boto3.client("s3").list_buckets()
+    boto3.client("sqs").list_queues()
 except Exception as error:
     print(type(error).__name__, error)
 """
@@ -54,7 +54,7 @@ def test_exec_points_boto3_here_past_everything_that_was_set(server: RunningServ
     said, refused = done.stdout.splitlines()
     assert said == "hello there"
     assert refused.startswith("ClientError")
-    assert "s3" in refused  # by its name, and by Craton: nothing reached the real one
+    assert "sqs" in refused  # by its name, and by Craton: nothing reached the real one
 
 
 def test_exec_passes_arguments_and_the_exit_code_on(server: RunningServer) -> None:
@@ -183,7 +183,7 @@ def test_boto3_with_the_profile_reaches_the_server_and_no_other_service(
         check=True,
     )
     said, refused = asked.stdout.splitlines()
-    assert (said, "s3" in refused) == ("hello there", True)
+    assert (said, "sqs" in refused) == ("hello there", True)
     refused_profile = craton("env", "--profile", "work", "--json", environment=environment, check=False)
     assert (refused_profile.returncode, "--force" in refused_profile.stderr) == (1, True)
 

@@ -261,9 +261,7 @@ async def _agree(indexes: Indexes, data: st.DataObject) -> None:
 
 @pytest.mark.parametrize("operator", ["equals", "in", "startsWith", "stringContains", "greaterThan", "notEquals"])
 async def test_a_filter_that_few_pass_still_finds_them_all(index: Index, operator: str) -> None:
-    points: list[Point] = [
-        point(n, metadata={"name": f"document {n:05}", "part": float(n)}) for n in range(1, 1200)
-    ]
+    points: list[Point] = [point(n, metadata={"name": f"document {n:05}", "part": float(n)}) for n in range(1, 1200)]
     await index.upsert(points)
     value = {"in": ("document 00700", "document 00900"), "startsWith": "document 0070", "greaterThan": "document 01190"}
     wanted = Compare(operator, "name", value.get(operator, "document 00700"))  # type: ignore[arg-type]

@@ -94,7 +94,9 @@ def test_every_filter_is_one_that_is_published(wanted: Filter, user: str) -> Non
     search = Search(TENANT, 5, vector=VECTOR, text="words", filter=wanted, user=user)
     queries = list(requests.legs(search).values())
     validate("POST /collections/{collection_name}/points/query/batch", requests.batch(queries))
-    validate("POST /collections/{collection_name}/points/query/batch", requests.batch([requests.everywhere(queries[0])]))
+    validate(
+        "POST /collections/{collection_name}/points/query/batch", requests.batch([requests.everywhere(queries[0])])
+    )
 
 
 @given(metadata, accesses, st.text())

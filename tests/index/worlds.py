@@ -1,4 +1,4 @@
-"""Random metadata, filters, users and access lists, and points that carry them; and the plain search that is the law."""
+"""Random metadata, filters, users and access lists, points that carry them, and which of them a search may find."""
 
 from __future__ import annotations
 
@@ -15,7 +15,25 @@ DIMENSIONS = 8
 TENANT = "acme"
 
 KEYS = ("a", "b.c", 'd["e"]', "ключ", "", "a\x00b")
-TEXTS = ("", "a", "ab", "abc", "abcdef", "abcdefg", "Abc", "ü", "üb", "zebra", "日本", "\x00", "a\x00", "1", "true", "😀", "\uffff")
+TEXTS = (
+    "",
+    "a",
+    "ab",
+    "abc",
+    "abcdef",
+    "abcdefg",
+    "Abc",
+    "ü",
+    "üb",
+    "zebra",
+    "日本",
+    "\x00",
+    "a\x00",
+    "1",
+    "true",
+    "😀",
+    "\uffff",
+)
 NUMBERS = (0.0, -0.0, 1.0, -1.0, 0.1, 0.1 + 0.2, 1e-300, 1.7e308, -1.7e308, float("inf"), 2.0**53, 2.0**53 + 2)
 USERS = ("bob", "eve", "*", "ann\x00", "u")
 

@@ -1,6 +1,7 @@
 """`make proof`: slow proofs; each prints its figures and writes them to docs/proof/.
 
-    python -m tests.proof [startup] [soak] [kills] [--minutes 10] [--kills 100] [--note TEXT]
+    python -m tests.proof [startup] [soak] [kills] [index_soak] [--minutes 10] [--kills 100] [--points 1000000]
+                          [--note TEXT]
 
 Ends with 1 when a bound does not hold.
 """
@@ -14,21 +15,23 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.proof import kills, soak, startup
+from tests.proof import index_soak, kills, soak, startup
 from tests.proof.report import Proof
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.proof", description=__doc__.splitlines()[0])
-    parser.add_argument("names", nargs="*", metavar="PROOF", help="startup, soak, kills; default: all")
+    parser.add_argument("names", nargs="*", metavar="PROOF", help="startup, soak, kills, index_soak; default: all")
     parser.add_argument("--minutes", type=float, default=10.0, help="of the soak")
     parser.add_argument("--kills", type=int, default=100, help="of the kill storm")
+    parser.add_argument("--points", type=int, default=1_000_000, help="of the soak of the index")
     parser.add_argument("--note", default="", help="about the machine, for the report")
     options = parser.parse_args()
     proofs: dict[str, Callable[[Path], Proof]] = {
         "startup": startup.prove,
         "soak": lambda folder: soak.prove(folder, options.minutes),
         "kills": lambda folder: kills.prove(folder, options.kills),
+        "index_soak": lambda folder: index_soak.prove(folder, options.points),
     }
     names = options.names or list(proofs)
     if unknown := sorted(set(names) - set(proofs)):
@@ -50,7 +53,11 @@ def _prove(name: str, prove: Callable[[Path], Proof], command: str, note: str) -
 
 
 def _command(name: str, options: argparse.Namespace) -> str:
-    arguments = {"soak": f" --minutes {options.minutes:g}", "kills": f" --kills {options.kills}"}.get(name, "")
+    arguments = {
+        "soak": f" --minutes {options.minutes:g}",
+        "kills": f" --kills {options.kills}",
+        "index_soak": f" --points {options.points}",
+    }.get(name, "")
     return f"python -m tests.proof {name}{arguments}"
 
 

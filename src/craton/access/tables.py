@@ -1,4 +1,7 @@
-"""The tables of tenants, their keys, their sealed credentials and what is kept for other services. No secret stands in any of them in the clear."""
+"""The tables of tenants, their keys, their sealed credentials, and what is kept for other services.
+
+No secret stands in any of them in the clear.
+"""
 
 from __future__ import annotations
 

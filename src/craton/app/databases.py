@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from urllib.parse import quote, urlsplit, urlunsplit
 
 from craton.access.tenants import DEFAULT_TENANT
 from craton.app.config import DatabaseSettings
 from craton.app.platform import Platform
 from craton.core.errors import NotFound
+from craton.data.sql.words import Registered
 
 
 class Databases:
@@ -16,14 +18,23 @@ class Databases:
     def __init__(self, platform: Platform) -> None:
         self._settings, self._vault = platform.settings.databases, platform.vault
 
-    def url(self, name: str) -> str:
-        """By its name or its ARN, the password filled in. Blocking. Raises NotFound."""
-        return self._with_password(self.settings(name)[1])
+    async def registered(self, tenant: str, name: str) -> Registered:
+        """By its name or its ARN. Raises NotFound, also for a tenant that the operator did not give it to."""
+        return await asyncio.to_thread(self._registered, tenant, name)
 
-    def settings(self, name: str) -> tuple[str, DatabaseSettings]:
-        """By its name or its ARN: the name, and what is registered under it. Raises NotFound."""
+    def _registered(self, tenant: str, name: str) -> Registered:
+        known, settings = self._find(tenant, name)
+        url = self._with_password(settings)
+        return Registered(known, url, settings.role, settings.seconds, settings.model)
+
+    def url(self, tenant: str, name: str) -> str:
+        """By its name or its ARN, the password filled in. Blocking. Raises NotFound."""
+        return self._with_password(self._find(tenant, name)[1])
+
+    def _find(self, tenant: str, name: str) -> tuple[str, DatabaseSettings]:
         for known, settings in self._settings.items():
-            if name == known or (settings.arn and name == settings.arn):
+            theirs = not settings.tenants or tenant in settings.tenants
+            if theirs and (name == known or (settings.arn and name == settings.arn)):
                 return known, settings
         raise NotFound("database", name, "The operator registers databases in config.toml: [databases.NAME].")
 

@@ -14,10 +14,12 @@ from craton.app.models import RunningModels
 from craton.app.platform import Platform
 from craton.core.errors import Unsupported
 from craton.core.knowledge import DataSource, KnowledgeBase
+from craton.data.api.live import LiveOptions, check_live
 from craton.data.chunking.chunker import TokenizerChunker
 from craton.data.documents import Chunker, Embeds, Source
 from craton.data.parsing.pool import ParserPool
 from craton.data.sources.factory import Sources as OpenSources
+from craton.data.sources.options import read_options
 from craton.index.edge import EdgeIndexes
 from craton.index.protocol import Indexes
 from craton.knowledge.answering.answerer import Answerer
@@ -28,12 +30,17 @@ from craton.knowledge.documents import Documents
 from craton.knowledge.ingesting.direct import HandedInSource
 from craton.knowledge.ingesting.job import IngestParts
 from craton.knowledge.ingestions import Ingestions
+from craton.knowledge.live import LiveRetrieving
+from craton.knowledge.measuring import Measured
 from craton.knowledge.proficiency import Proficiencies
 from craton.knowledge.protocol import Knowledge, NewDataSource
 from craton.knowledge.reranking import Reranker
 from craton.knowledge.retrieval.retriever import Retriever
 from craton.knowledge.sessions import Sessions
 from craton.knowledge.sources import Sources
+from craton.knowledge.structured.asking import StructuredKnowledge
+from craton.knowledge.structured.live import LiveSources
+from craton.knowledge.structured.proficiency import SqlProficiencies
 from craton.knowledge.syncing.loop import Syncing
 from craton.serve.sources import HubModels
 from craton.serve.telemetry import Fanout
@@ -56,20 +63,28 @@ class RunningKnowledge:
         wake = self._syncing.wake
         sources = open_sources(platform, models)
 
-        def check(_tenant: str, new: NewDataSource) -> None:
-            sources.check(new.spec)
+        def check(tenant: str, new: NewDataSource) -> None:
+            if new.spec.kind == "api" and new.spec.options.get("live") is True:
+                check_live(read_options(new.spec.options, LiveOptions))
+            else:
+                sources.check(new.spec, tenant)
+
+        async def secret(tenant: str, name: str) -> str:
+            return await asyncio.to_thread(platform.vault.get, tenant, name)
 
         ingestions = Ingestions(database, platform.jobs, clock)
         bases = Bases(database, serving, self._places, platform.jobs, ingestions, clock, wake)
         proficiencies = Proficiencies(database)
         reranker = Reranker(serving)
-        retriever = Retriever(
-            database, bases, serving, self._syncing.open_index, reranker, Decomposer(serving, proficiencies)
-        )
+        decomposer = Decomposer(serving, proficiencies)
+        structured = StructuredKnowledge(serving, Databases(platform).registered, SqlProficiencies(database), clock)
+        found = Retriever(database, bases, serving, self._syncing.open_index, reranker, decomposer, structured)
+        data_sources = Sources(database, check, ingestions, clock, wake)
+        retriever = LiveRetrieving(found, data_sources, LiveSources(models.outgoing.get, secret))
         given = GivenDocuments(self._parser, TokenizerChunker(None, GIVEN_WINDOW))
         self.knowledge = Knowledge(
             bases=bases,
-            sources=Sources(database, check, ingestions, clock, wake),
+            sources=data_sources,
             ingestions=ingestions,
             documents=Documents(database, platform.blobs, ingestions, clock, wake),
             retrieving=retriever,
@@ -77,6 +92,8 @@ class RunningKnowledge:
             answering=Answerer(
                 serving, retriever, bases, given, Sessions(database, clock), proficiencies, models.meter, clock
             ),
+            querying=structured,
+            measuring=Measured(serving, proficiencies, structured, clock),
         )
 
     def start(self) -> None:

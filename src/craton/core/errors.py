@@ -138,6 +138,20 @@ class Throttled(CratonError):
         return self.reason
 
 
+class SourceFailed(CratonError):
+    """A folder, site, database or HTTP API that documents come from cannot be read now.
+
+    source: as its owner names it (a host, a registered name, a folder's name), never with credentials in it.
+    """
+
+    def __init__(self, source: str, reason: str) -> None:
+        super().__init__(source, reason)
+        self.source, self.reason = source, reason
+
+    def __str__(self) -> str:
+        return f"{self.source!r} cannot be read: {self.reason}"
+
+
 class DeadlineExceeded(CratonError, TimeoutError):
     """The request ran past its deadline (seconds) and was stopped."""
 

@@ -11,10 +11,9 @@ import unicodedata
 import zlib
 from collections import Counter
 from collections.abc import Iterator
-from functools import lru_cache
+from functools import cache, lru_cache
 from threading import Lock
-
-import snowballstemmer  # type: ignore[import-untyped]
+from typing import Any
 
 K1 = 1.2
 B = 0.75
@@ -78,8 +77,14 @@ def _words(word: str) -> Iterator[str]:
 @lru_cache(maxsize=65_536)
 def _term(word: str) -> int:
     with _stemming:
-        return zlib.crc32(_stemmer.stemWord(word).encode())
+        return zlib.crc32(_stemmer().stemWord(word).encode())
 
 
-_stemmer = snowballstemmer.stemmer("english")
+@cache
+def _stemmer() -> Any:
+    import snowballstemmer  # type: ignore[import-untyped]  # brings thirty languages: only when it is needed
+
+    return snowballstemmer.stemmer("english")
+
+
 _stemming = Lock()  # a stemmer keeps the word that it is at in itself

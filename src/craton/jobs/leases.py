@@ -36,6 +36,8 @@ LEASE_SECONDS = 30.0
 MAX_CRASHES = 5
 LONGEST_PAUSE = 60.0  # seconds between a crash and the next attempt
 _CANDIDATES = 100  # looked at by one claim
+_LARGE = {"arguments", "progress", "state", "result", "error"}
+_light = [column for column in table.c if column.name not in _LARGE]  # what is read once a second
 
 
 class Lease(Struct, frozen=True):
@@ -118,8 +120,9 @@ class Leases:
         """A state that differs from the last one counts as having got further. Raises JobLost, TooLarge."""
         text = encode(state, "the state of a job", MAX_STATE)
         with self.writing(lease) as connection:
-            row = self._own(connection, lease)
-            self._set(connection, lease, state=text, crashes=row.crashes if text == row.state else 0)
+            of_job = is_job(lease.job.tenant, lease.job.id)
+            known = connection.execute(select(table.c.state, table.c.crashes).where(of_job)).one()
+            self._set(connection, lease, state=text, crashes=known.crashes if text == known.state else 0)
 
     def finish(
         self,
@@ -166,7 +169,7 @@ class Leases:
             .subquery()
         )
         query = (
-            select(table)
+            select(*_light)
             .outerjoin(running, running.c.tenant == table.c.tenant)
             .where(self._may_be_free())
             .order_by(sql.coalesce(running.c.running, 0), table.c.created, table.c.id)
@@ -231,7 +234,7 @@ class Leases:
             append_event(connection, tenant, job, now, "error", error)
 
     def _own(self, connection: Connection, lease: Lease) -> Row[Any]:
-        row = connection.execute(select(table).where(is_job(lease.job.tenant, lease.job.id))).first()
+        row = connection.execute(select(*_light).where(is_job(lease.job.tenant, lease.job.id))).first()
         if row is None or row.status != "running" or row.fence != lease.fence:
             raise JobLost()
         return row

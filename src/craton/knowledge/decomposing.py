@@ -91,8 +91,10 @@ def checked(question: str, lines: Sequence[str]) -> tuple[str, ...]:
 
 
 def _bounded(parts: Sequence[str]) -> tuple[str, ...]:
-    different = tuple({part.casefold(): part for part in parts}.values())[:MAX_PARTS]
-    return different if len(different) > 1 else ()
+    different: dict[str, str] = {}
+    for part in parts:
+        different.setdefault(part.casefold(), part)
+    return tuple(different.values())[:MAX_PARTS] if len(different) > 1 else ()
 
 
 def _joined(sentence: str) -> list[str]:

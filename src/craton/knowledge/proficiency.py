@@ -22,7 +22,7 @@ from craton.core.events import fold_stream
 from craton.core.knowledge import Location, Passage
 from craton.core.model import ModelInfo
 from craton.core.streams import closing
-from craton.knowledge.answering.models import Part
+from craton.knowledge.answering.models import Calls
 from craton.knowledge.answering.prompting import prompt, refuses
 from craton.knowledge.grounding.words import fold
 from craton.knowledge.tables import proficiencies
@@ -137,14 +137,14 @@ async def measure_proficiency(
     (questions asked, questions in all). Raises what `Serving.chat` raises."""
     info = await serving.model(call.caller, model)
     probe = probe or load_probe()
-    asked, passages, parts = probe.asked(), probe.passages(), Part(call)
+    asked, passages, calls = probe.asked(), probe.passages(), Calls(call)
     answers = []
     for done, (question, number) in enumerate(asked):
         progress(done, len(asked))
         beside = passages[(number + 1) % len(passages)]
         found = [passages[number], beside] if done % 2 else [beside, passages[number]]
         request = prompt(model, question.question, found, (), f"{done:08x}", sampling=Sampling(max_tokens=96))
-        async with closing(serving.chat(parts.named("probe"), request)) as events:
+        async with closing(serving.chat(calls.named("probe"), request)) as events:
             answers.append((await fold_stream(events)).choices[0].text())
     progress(len(asked), len(asked))
     return score(info, clock(), probe.version, [question for question, _ in asked], answers)

@@ -6,7 +6,7 @@ is NotFound, as what never was.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from typing import Protocol
 
 from msgspec import Struct
@@ -193,6 +193,40 @@ class Answering(Protocol):
         ...
 
 
+class GeneratedQuery(Protocol):
+    """sql: checked, as people and other tools may run it. model: the one that wrote it."""
+
+    @property
+    def sql(self) -> str: ...
+
+    @property
+    def model(self) -> str: ...
+
+
+class Querying(Protocol):
+    """`craton.knowledge.structured`: language to SQL."""
+
+    async def generate(self, call: Call, base: KnowledgeBase, question: str) -> GeneratedQuery:
+        """Nothing of the question runs. Raises NotFound, InvalidRequest (no allowed query came of it), SourceFailed,
+        Unsupported (no model that passed the check, or a knowledge base of documents)."""
+        ...
+
+
+class Measuring(Protocol):
+    """`craton.knowledge.measuring`: which models may write answers, and which may write SQL."""
+
+    async def documents(self, call: Call, model: str, tenant: str, progress: Callable[[int, int], None]) -> Json:
+        """Asks the model every question of the built-in probe and keeps the figures for this tenant (SHARED_TENANT:
+        for everybody), which are the result. progress: (asked, in all)."""
+        ...
+
+    async def queries(
+        self, call: Call, model: str, database: str, tenant: str, progress: Callable[[int, int], None]
+    ) -> Json:
+        """Likewise for SQL, on a registered database, in which nothing is written."""
+        ...
+
+
 class Knowledge(Struct, frozen=True):
     """Everything about knowledge bases, as the composition root puts it together."""
 
@@ -203,3 +237,5 @@ class Knowledge(Struct, frozen=True):
     retrieving: Retrieving
     ranking: Ranking
     answering: Answering
+    querying: Querying
+    measuring: Measuring

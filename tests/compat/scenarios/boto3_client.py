@@ -161,10 +161,10 @@ def a_stream_that_breaks_off_raises() -> None:
 
 
 def another_service_is_refused_by_name() -> None:
-    with raises(ClientError, 400, "does not speak the AWS service 's3'"):
-        connect("s3").list_buckets()
-    with raises(ClientError, 400, "does not speak the AWS service 'sts'"):
-        connect("sts").get_caller_identity()
+    with raises(ClientError, 400, "does not speak the AWS service 'sqs'"):
+        connect("sqs").list_queues()
+    with raises(ClientError, 400, "does not speak the AWS service 'ec2'"):
+        connect("ec2").describe_instances()
 
 
 run(

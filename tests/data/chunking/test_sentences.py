@@ -62,6 +62,11 @@ def test_sentences_end_where_they_do(text: str, parts: int) -> None:
     assert len(sentences(text)) == parts
 
 
+def test_a_colon_in_a_wrapped_sentence_begins_no_new_one() -> None:
+    text = "The directory asks each of its sources for what has the\nname: those are built in, and the hub."
+    assert sentences(text) == [text]
+
+
 def test_a_sentence_goes_on_over_a_line_that_was_full() -> None:
     assert sentences("This line is as long as the page is wide, and so\nit goes on in the next. Here is more.") == [
         "This line is as long as the page is wide, and so\nit goes on in the next.",

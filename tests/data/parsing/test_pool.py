@@ -3,12 +3,13 @@ from __future__ import annotations
 import asyncio
 import os
 import signal
+import sys
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
-from craton.children.process import Process
+from craton.children.process import Process, clean_environment
 from craton.core.errors import Damaged, ModelUnavailable, TooLarge, Unsupported
 from craton.data.documents import Parser
 from craton.data.parsing import ParseLimits, ParserPool
@@ -148,3 +149,21 @@ async def test_a_cancelled_document_leaves_the_pool_usable(pool: ParserPool, tmp
     reading.cancel()
     await asyncio.wait([reading])
     assert (await pool.parse(written(tmp_path, "next"), "a.txt", "")).text == "next"
+
+
+@pytest.mark.parametrize(
+    "attempt",
+    [
+        "import socket; socket.create_connection(('127.0.0.1', 9))",
+        "import urllib.request; urllib.request.urlopen('http://127.0.0.1:9/')",
+        "import subprocess; subprocess.run(['true'])",
+        "import os; os.system('true')",
+    ],
+)
+async def test_what_runs_in_a_child_reaches_nobody(attempt: str) -> None:
+    program = f"import sys; from craton.data.parsing.child import refuse; sys.addaudithook(refuse); {attempt}"
+    child = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-c", program), stderr=asyncio.subprocess.PIPE, env=clean_environment(os.environ)
+    )
+    _, errors = await child.communicate()
+    assert b"PermissionError: a parser may not do this" in errors

@@ -78,7 +78,8 @@ def databases() -> Databases:
 
 @pytest.fixture
 def sources(client: httpx.AsyncClient, hub: Hub, buckets: Buckets, docs: Path, databases: Databases) -> Sources:
-    def database(name: str) -> str:
+    def database(tenant: str, name: str) -> str:
+        del tenant
         if name not in databases:
             raise NotFound("database", name)
         return databases[name]

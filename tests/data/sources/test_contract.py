@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
@@ -46,7 +47,8 @@ class World(ABC):
     async def open(self, sources: Sources) -> Source:
         return await sources.open(self.spec, TENANT)
 
-    def close(self) -> None: ...
+    def close(self) -> None:  # noqa: B027 - most hold nothing
+        """Lets go of what it holds, if anything."""
 
 
 class FolderWorld(World):
@@ -159,7 +161,8 @@ class HubWorld(World):
     rows = False
 
     def __init__(self, hub: Hub) -> None:
-        self.hub, self.head = hub, None
+        self.hub = hub
+        self.head: str | None = None
         self.spec = SourceSpec("hub", {"repo": "acme/manuals", "include": ["*.txt"]})
         hub.create(TENANT, self.repo)
 
@@ -302,7 +305,7 @@ async def test_what_is_fetched_is_what_was_put(world: World, sources: Sources, t
     await world.put("one", text)
     source = await world.open(sources)
     item = (await listed(source))[world.key("one")]
-    (tmp_path / "in").mkdir()
+    os.mkdir(tmp_path / "in")
     first = await source.fetch(item, tmp_path / "in", LIMIT)
     second = await source.fetch(item, tmp_path / "in", LIMIT)
     assert first.path != second.path
@@ -322,8 +325,7 @@ async def test_a_document_over_the_limit_is_refused_alone(world: World, sources:
     with pytest.raises(TooLarge):
         await source.fetch(items[world.key("one")], tmp_path, 1000)
     assert b"B" in (await source.fetch(items[world.key("two")], tmp_path, 1000)).path.read_bytes()
-    left = [path for path in tmp_path.iterdir() if path.is_file() and path.suffix == ""]
-    assert len(left) == 1
+    assert len([name for name in os.listdir(tmp_path) if len(name) == 32]) == 1
     await source.close()
 
 
@@ -361,11 +363,11 @@ async def test_hostile_names_lead_nowhere(world: World, sources: Sources, tmp_pa
     (tmp_path / "secret").write_text("not for you")
     source = await world.open(sources)
     item = (await listed(source))[world.key("one")]
-    (tmp_path / "in").mkdir()
+    os.mkdir(tmp_path / "in")
     for name in HOSTILE:
         with pytest.raises(CratonError):
             await source.fetch(type(item)(name, item.etag), tmp_path / "in", LIMIT)
-    assert list((tmp_path / "in").iterdir()) == []
+    assert os.listdir(tmp_path / "in") == []
     await source.close()
 
 

@@ -33,11 +33,11 @@ async def test_only_allowed_folders_are_read(sources: Sources, docs: Path, tmp_p
     (docs / "out").symlink_to(outside)
     (docs / "in").mkdir()
     (docs / "file").write_text("x")
-    sources.check(folder(docs / "in"))
+    sources.check(folder(docs / "in"), "acme")
     wrong = [outside, docs / "out", docs / ".." / "outside", Path("docs"), docs / "absent", docs / "file", Path("/")]
     for path in [*wrong, tmp_path / "docs-2", Path(f"{docs}\0")]:
         with pytest.raises(InvalidRequest) as caught:
-            sources.check(folder(path))
+            sources.check(folder(path), "acme")
         assert caught.value.field == "path"
 
 
@@ -92,8 +92,9 @@ async def test_what_is_no_file_is_passed_over(opened: Open, docs: Path, tmp_path
 
 async def test_names_of_every_kind_are_read(opened: Open, docs: Path, tmp_path: Path) -> None:
     for name in (b"caf\xe9.txt", "日本語 \n.txt".encode(), b"a\\xe9b.txt", b"#?%.txt"):
-        with open(os.fsencode(docs) + b"/" + name, "wb") as file:
-            file.write(name)
+        handle = os.open(os.fsencode(docs) + b"/" + name, os.O_CREAT | os.O_WRONLY)
+        os.write(handle, name)
+        os.close(handle)
     source = await opened(folder(docs))
     found = await listed(source)
     assert set(found) == {"caf\\xe9.txt", "日本語 \n.txt", "a\\xe9b.txt", "#?%.txt"}
@@ -195,7 +196,7 @@ async def test_an_access_list_behind_a_link_is_never_ignored(opened: Open, docs:
 
 async def test_a_folder_that_is_gone_has_not_lost_its_files(docs: Path) -> None:
     source = FolderSource(check_folder(str(docs), [docs]), FolderOptions(str(docs)))
-    docs.rmdir()
+    os.rmdir(docs)
     with pytest.raises(SourceFailed):
         await listed(source)
 

@@ -302,7 +302,11 @@ BOMB = gzip.compress(b"\0" * 100_000_000, compresslevel=9)
     ids=lambda value: getattr(value, "__name__", ""),
 )
 async def test_a_hostile_page_fails_alone(
-    web: Site, opened: Open, tmp_path: Path, raw: Callable[[asyncio.StreamWriter], Awaitable[None]], error: type[Exception]
+    web: Site,
+    opened: Open,
+    tmp_path: Path,
+    raw: Callable[[asyncio.StreamWriter], Awaitable[None]],
+    error: type[Exception],
 ) -> None:
     web.html("/", "/evil", "/good")
     web.html("/good", text="fine")

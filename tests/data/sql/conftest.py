@@ -49,8 +49,8 @@ def shop(postgres_url: str) -> Iterator[Shop]:
         connection.exec_driver_sql(f"GRANT SELECT ON customers, orders TO {role}")
     address = plain.render_as_string(hide_password=False)
     yield Shop(
-        Registered("shop", address, role, 10.0),
-        Registered("shop", address, seconds=10.0),
+        Registered("shop", address, role, 60.0),
+        Registered("shop", address, seconds=60.0),
         schema,
         (Readable(schema, "customers", ("id", "name", "city")), Readable(schema, "orders")),
         postgres_url,

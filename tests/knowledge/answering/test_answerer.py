@@ -128,7 +128,7 @@ async def test_text_is_held_back_until_a_sentence_is_supported_and_flows_from_th
 
 
 async def test_closing_the_answer_cancels_the_model(database: Database) -> None:
-    script = f"rules:\n  - reply: {SUPPORTED + ' word' * 200!r}\n    delay: {{between_ms: 5}}\n"
+    script = f"rules:\n  - reply: {SUPPORTED + ' Bicycles' + ' word' * 300!r}\n    delay: {{between_ms: 5}}\n"
     world = World(database, script)
     request = AskRequest(TICKET, "writer", RetrieveRequest("handbook", ""), answering="generate")
     events = world.answerer.ask(call(), request)
@@ -243,7 +243,7 @@ async def test_every_answer_leaves_one_record_of_its_own_beside_its_models(datab
     ids = [record.id for record in world.records.all]
     assert len(set(ids)) == len(ids)
     own = world.records.all[-1]
-    assert own.id in {identifier.split(".")[0] for identifier in ids}
+    assert [identifier.removeprefix(own.id) for identifier in ids] == ["answer", ""]
     assert isinstance(own.request, Asked)
     assert (own.request.how, own.request.unsupported, own.resolved) == ("generated", 0, "")
     cited = own.request.citations[0]

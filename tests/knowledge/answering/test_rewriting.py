@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from craton.core.errors import InvalidRequest
-from craton.knowledge.answering.rewriting import LONGEST, carry_over, rewriting_prompt, rewritten
+from craton.knowledge.answering.rewriting import LONGEST, carry_over, check_rewriting, rewriting_prompt, rewritten
 from craton.knowledge.sessions import Turn
 
 TURNS = (Turn("Who built the Brightwell line?", "Who built the Brightwell line?", "Ann did."),)
@@ -50,4 +50,4 @@ def test_a_rewriting_prompt_needs_a_place_for_the_question() -> None:
     text = rewriting_prompt("m", "Why?", TURNS).messages[0].text()
     assert "Who built the Brightwell line?" in text
     with pytest.raises(InvalidRequest):
-        rewriting_prompt("m", "Why?", TURNS, "no place")
+        check_rewriting("no place")

@@ -64,7 +64,7 @@ KEYS = (
 
 
 def call(caller: Caller = ACME) -> Call:
-    return Call(caller, f"request-{next(_numbers)}", "test", "Ask")
+    return Call(caller, f"request{next(_numbers):06d}", "test", "Ask")
 
 
 def passage(text: str, title: str = "", document: str = "d1", start: int = 0) -> Passage:

@@ -59,6 +59,13 @@ async def test_a_changed_or_invented_fact_is_not_supported_whatever_it_is_near_t
     assert await Grounding(QUESTION, FOUND, near).check(sentence) == ()
 
 
+async def test_a_count_that_the_question_brought_may_be_repeated_but_no_date() -> None:
+    assert await Grounding("Which two things does a ticket do?", FOUND, far).check(
+        "Two single tickets cost 3.20 crowns."
+    )
+    assert not await Grounding("Was it built in 1999?", FOUND, near).check("The boats were built in Lindhaven in 1999.")
+
+
 async def test_meaning_decides_where_words_do_not() -> None:
     said = "Quarterly the clerk swaps old secrets of the gateway."
     assert await Grounding("What happens?", FOUND, far).check(said) == ()

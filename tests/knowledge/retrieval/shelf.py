@@ -29,6 +29,7 @@ from craton.store.database import Database
 ACME = Caller("acme", "KEY", KeyRole.DEVELOPER)
 OTHER = Caller("other", "KEY2", KeyRole.DEVELOPER)
 DIMENSIONS = 128
+EVERYONE = Access()
 BASE = KnowledgeBase("KB", "acme", "handbook", "vectors", "r1", DIMENSIONS, "active", 1.0, 1.0)
 
 
@@ -152,7 +153,7 @@ class Shelf:
         name: str,
         *chunks: str,
         metadata: Metadata | None = None,
-        access: Access = Access(),
+        access: Access = EVERYONE,
         generation: int = 1,
         current: bool = True,
         tenant: str = "acme",

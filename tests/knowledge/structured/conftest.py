@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
 import pytest
 import yaml
@@ -12,14 +12,14 @@ from craton.core.access import Caller, KeyRole
 from craton.core.chat import ChatRequest
 from craton.core.errors import NotFound
 from craton.core.events import Event
-from craton.core.knowledge import KnowledgeBase
+from craton.core.knowledge import KnowledgeBase, Retrieved, RetrieveRequest
 from craton.core.model import EmbedAnswer, EmbedRequest, ModelInfo
 from craton.data.sql.words import Registered
 from craton.engines.echo import EchoEngine
 from craton.engines.echo.script import parse_script
-from craton.knowledge.structured.asking import StructuredKnowledge
-from craton.knowledge.structured.probe import QUESTIONS
-from craton.knowledge.structured.proficiency import SqlProficiencies
+from craton.knowledge.structured.asking import Generated, StructuredKnowledge
+from craton.knowledge.structured.probe import QUESTIONS, VERSION
+from craton.knowledge.structured.proficiency import SqlProficiencies, SqlProficiency
 from craton.serve.inference import Call
 from craton.store.database import Database
 from craton.store.migrations import upgrade
@@ -69,17 +69,34 @@ class Serving:
         return ModelInfo(id="m", verbs=("chat",), engine="echo", revision=self.revision)
 
 
-class Bases:
-    def __init__(self, base: KnowledgeBase) -> None:
-        self.base = base
+class Asked:
+    """A StructuredKnowledge with the one base that it is asked about."""
 
-    async def get(self, tenant: str, base: str) -> KnowledgeBase:
-        if (tenant, base) != (self.base.tenant, self.base.id):
-            raise NotFound("knowledge base", base)
-        return self.base
+    def __init__(self, structured: StructuredKnowledge, base: KnowledgeBase) -> None:
+        self.structured, self.base = structured, base
+
+    async def generate(self, question: str, call: Call = CALL) -> Generated:
+        return await self.structured.generate(call, self.base, question)
+
+    async def retrieve(self, request: RetrieveRequest) -> Retrieved:
+        return await self.structured.retrieve(CALL, self.base, request)
+
+    async def measure(self, tenant: str = "") -> SqlProficiency:
+        return await self.structured.measure(CALL, "m", "shop", tenant=tenant)
 
 
-Make = Callable[..., StructuredKnowledge]
+Make = Callable[..., Asked]
+Passed = Callable[[], Awaitable[None]]
+
+
+@pytest.fixture
+def passed(database: Database) -> Passed:
+    """Says that revision r1 of "m" got all questions right: to ask them takes seconds."""
+
+    async def passed() -> None:
+        await SqlProficiencies(database).put("acme", SqlProficiency("m", "r1", VERSION, 0.0, 20, 20))
+
+    return passed
 
 
 @pytest.fixture
@@ -92,7 +109,7 @@ def make(shop: Shop, database: Database) -> Make:
             raise NotFound("database", name)
         return shop.registered
 
-    def make(serving: Serving, model: str = "m", **options: object) -> StructuredKnowledge:
+    def make(serving: Serving, model: str = "m", **options: object) -> Asked:
         base = KnowledgeBase(
             id="KB",
             tenant="acme",
@@ -104,9 +121,8 @@ def make(shop: Shop, database: Database) -> Make:
             created=0.0,
             updated=0.0,
             kind="sql",
-            storage={"register": "shop", "structured": {"schemas": [shop.schema], **options}},
+            storage={"register": "shop", "structured": {"schemas": [shop.schema], "model": model, **options}},
         )
-        proficiencies = SqlProficiencies(database)
-        return StructuredKnowledge(serving, Bases(base), databases, proficiencies, lambda: 1000.0, model)
+        return Asked(StructuredKnowledge(serving, databases, SqlProficiencies(database), lambda: 1000.0), base)
 
     return make

@@ -15,9 +15,8 @@ import httpx
 import msgspec
 from msgspec import Meta, Struct, field
 
-from craton.core.errors import InvalidRequest, TooLarge
+from craton.core.errors import InvalidRequest, SourceFailed, TooLarge
 from craton.core.streams import closing
-from craton.data.sources.failures import SourceFailed
 from craton.data.sources.http import place
 from craton.data.sources.options import Name, Options, Pointer, Pointers, Url
 from craton.data.sources.pointers import find, last

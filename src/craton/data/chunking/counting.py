@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Protocol
 
 import msgspec
-from tokenizers import Tokenizer
 
 from craton.core.errors import Damaged, InvalidRequest
 
@@ -43,6 +42,8 @@ class TokenCounter:
     def __init__(self, tokenizer: Path, window: int, *, lower_case: bool = False) -> None:
         """tokenizer: a tokenizer.json. window: the tokens that the embedder reads, special ones included. lower_case:
         the embedder lowers texts before it tokenizes them. Raises Damaged, InvalidRequest for a window too small."""
+        from tokenizers import Tokenizer  # not needed where tokens are estimated: the server
+
         if tokenizer.stat().st_size > _MAX_FILE:
             raise Damaged(tokenizer.name, "it is too large to be a tokenizer")
         content = tokenizer.read_bytes()

@@ -23,11 +23,11 @@ _STARTS = re.compile(
     r"""[ \t]*(?:[-*+•◦▪‣·–][ \t]               # a list item
         |\(?(?:\d{1,3}|[a-zA-Z]|[ivx]{2,5})\)[ \t]|\d{1,3}\.[ \t]
         |>[ \t]?
-        |\[?\d{4}-\d\d-\d\d[T \]]               # a line of a log
-        |[\w.\[\]/ -]{1,60}:[ \t])              # "key: value"
+        |\[?\d{4}-\d\d-\d\d[T \]])              # a line of a log
     """,
     re.VERBOSE,
 )
+_KEYED = re.compile(r"[ \t]*[\w.\[\]/ -]{1,60}:[ \t]")  # "key: value"
 _END = re.compile(
     r"""(?P<always>[。！？｡।॥؟۔։።]+["'”’»」』）】》〉\])]*)    # needs no space after it
         |(?<![.!?…])[.!?…]+["'”’»)\]*_`]*+(?:\[\d{1,3}(?:[,–-]\d{1,3})*\])*(?=\s)
@@ -110,7 +110,9 @@ def _units(text: str) -> Iterator[tuple[int, int, bool]]:
                 first, fence = last, ""
             continue
         alone = opens is not None or _ALONE.match(line) is not None
-        if last > first and (not line or alone or _STARTS.match(line) or not _wraps(before, line)):
+        if last > first and (
+            not line or alone or _STARTS.match(line) or not _wraps(text[first : first + 80], before, line)
+        ):
             yield first, last, True
             first = last
         if last <= first:
@@ -125,8 +127,11 @@ def _units(text: str) -> Iterator[tuple[int, int, bool]]:
         yield first, last, not fence
 
 
-def _wraps(before: str, line: str) -> bool:
-    """Whether the paragraph goes on in this line: the one before was full, or this one begins inside a sentence."""
+def _wraps(opening: str, before: str, line: str) -> bool:
+    """Whether a paragraph goes on in this line: the one before was full, or this one begins inside a sentence. opening:
+    how the paragraph begins; a key and its value do not go on in another key and its value."""
+    if _KEYED.match(line) and (len(before) < _WRAPPED or _KEYED.match(opening)):
+        return False
     return len(before) >= _WRAPPED or line.lstrip()[:1].islower()
 
 

@@ -17,10 +17,9 @@ CHARACTERS_PER_TOKEN = 32
 """What has more is no prose (a tokenizer may take a long run of letters for one unknown word): it is cut all the same,
 so that no piece grows without bound."""
 
+_CODE = 400  # characters of code that are kept whole
 MAX_HEADING = 200  # characters of one heading, or of a table's first row
 _WORD = re.compile(r"\S+")
-_PARAGRAPH = re.compile(r"(?:[^\n]*\S[^\n]*(?:\n|$))+")
-_LINE = re.compile(r"[^\n]*\S[^\n]*")
 
 
 class Unit(Struct, frozen=True, gc=False):
@@ -93,18 +92,33 @@ def _spans(text: str, block: Block) -> Iterator[tuple[int, int]]:
     if block.kind in {"heading", "row"}:
         yield from _stripped(text, block.start, block.end)
     elif block.kind == "table":
-        for line in _LINE.finditer(text, block.start, block.end):
-            yield from _stripped(text, *line.span())
+        yield from _lines(text, block.start, block.end)
     elif block.kind == "code":
-        for group in _PARAGRAPH.finditer(text, block.start, block.end):
-            if group.end() - group.start() <= MAX_HEADING * 2:
-                yield from _stripped(text, *group.span())
-                continue
-            for line in _LINE.finditer(text, *group.span()):
-                yield from _stripped(text, *line.span())
+        yield from _code(text, block)
     else:
         for start, end in sentence_spans(text[block.start : block.end]):
             yield block.start + start, block.start + end
+
+
+def _lines(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:
+    """Those that are not blank."""
+    while start < end:
+        stop = text.find("\n", start, end)
+        stop = end if stop < 0 else stop
+        yield from _stripped(text, start, stop)
+        start = stop + 1
+
+
+def _code(text: str, block: Block) -> Iterator[tuple[int, int]]:
+    """Runs of lines up to a blank one, or up to a size."""
+    first = last = -1
+    for start, end in _lines(text, block.start, block.end):
+        if first >= 0 and (end - first > _CODE or text.count("\n", last, start) > 1):
+            yield first, last
+            first = -1
+        first, last = (start if first < 0 else first), end
+    if first >= 0:
+        yield first, last
 
 
 def _stripped(text: str, start: int, end: int) -> Iterator[tuple[int, int]]:

@@ -23,7 +23,7 @@ from craton.data.parsing.reading import read
 
 _MEGABYTE = 1 << 20
 _PART = 1 << 20  # characters of one frame
-_REFUSED = (
+_FORBIDDEN = (
     "socket.",
     "subprocess.",
     "os.system",
@@ -41,7 +41,7 @@ def main() -> None:
     die_with(parent)
     sock = socket.socket(fileno=int(sys.argv[1]))
     sys.dont_write_bytecode = True
-    sys.addaudithook(_refuse)
+    sys.addaudithook(refuse)
     _limit_memory(megabytes)
     sock.sendall(encode(Started()))
     frames: Frames[Read] = Frames(Read)
@@ -83,8 +83,9 @@ def _send(sock: socket.socket, parsed: Parsed) -> None:
     sock.sendall(encode(Done(parsed.media_type, parsed.title, parsed.notes)))
 
 
-def _refuse(event: str, arguments: tuple[Any, ...]) -> None:
-    if event.startswith(_REFUSED):
+def refuse(event: str, arguments: tuple[Any, ...]) -> None:
+    """An audit hook: every way of Python's own to the network or to another process."""
+    if event.startswith(_FORBIDDEN):
         raise PermissionError(f"a parser may not do this: {event}")
 
 

@@ -39,11 +39,16 @@ _HEADINGS = {f"h{level}": level for level in range(1, 7)}
 
 def add_html(builder: Builder, text: str) -> None:
     """Raises Damaged for what no HTML parser reads. Adds nothing when there is no text."""
-    parser = lxml.html.HTMLParser(no_network=True, remove_comments=True, remove_pis=True, encoding="utf-8")
+    # huge_tree: 2,048 levels instead of 256; how much memory it may take is bounded by the process
+    parser = lxml.html.HTMLParser(
+        no_network=True, remove_comments=True, remove_pis=True, encoding="utf-8", huge_tree=True
+    )
     try:
         tree = lxml.html.document_fromstring(text.encode("utf-8", "replace"), parser=parser)
     except (lxml.etree.LxmlError, ValueError, AssertionError):
         raise Damaged("The document", "it cannot be read as HTML") from None
+    if any(entry.type_name == "ERR_RESOURCE_LIMIT" for entry in parser.error_log):  # it gives up without a word
+        raise Damaged("The document", "it is nested too deep")
     for element in list(tree.iter(*_DROPPED)):
         element.drop_tree()
     title = tree.findtext(".//title")

@@ -8,10 +8,12 @@ from craton.data.documents import BlockKind
 from craton.data.parsing.building import Builder
 
 _FENCE = re.compile(r" {0,3}(`{3,}|~{3,})")
-_HEADING = re.compile(r" {0,3}(#{1,6})[ \t]+(.*?)[ \t]*#*[ \t]*$")
+_HEADING = re.compile(r" {0,3}(#{1,6})(?:[ \t]|$)")
 _UNDERLINE = re.compile(r" {0,3}(=+|-+)[ \t]*$")
 _ITEM = re.compile(r"[ \t]*(?:[-*+]|\d{1,9}[.)])[ \t]+\S")
-_RULED = re.compile(r"[ \t]*\|?[ \t:|-]*-[ \t:|-]*$")
+_INDENTED = ("    ", "\t")
+_RULED = frozenset(" \t|:-")
+_FRONT = 10_000  # characters of front matter that are looked through
 _FRONT_TITLE = re.compile(r"^title:[ \t]*[\"']?(.+?)[\"']?[ \t]*$", re.MULTILINE)
 _PARAGRAPHS = re.compile(r"\n[ \t]*\n\s*")
 
@@ -26,72 +28,80 @@ def add_code(builder: Builder, text: str) -> None:
 
 
 def add_markdown(builder: Builder, text: str) -> None:
-    """Headings, fenced code, lists, tables and paragraphs. Indented code is read as a paragraph."""
+    """Headings, code, lists, tables and paragraphs."""
     lines = text.replace("\r\n", "\n").replace("\r", "\n").split("\n")
     at = _front_matter(builder, lines)
-    open_kind: BlockKind | None = None
-    held: list[str] = []
-
-    def flush() -> None:
-        nonlocal open_kind
-        if held:
-            builder.add(open_kind or "paragraph", "\n".join(held))
-            held.clear()
-        open_kind = None
-
+    block = _Open(builder)
     while at < len(lines):
-        line = lines[at]
+        line, following = lines[at], lines[at + 1] if at + 1 < len(lines) else ""
+        at += 1
         if fence := _FENCE.match(line):
-            flush()
             end = _fence_end(lines, at, fence[1])
-            builder.add("code", "\n".join(lines[at:end]))
+            block.begin("code", *lines[at - 1 : end])
+            block.end()
             at = end
-            continue
-        if heading := _HEADING.match(line):
-            flush()
-            builder.add("heading", heading[2], level=len(heading[1]))
+        elif heading := _HEADING.match(line):
+            block.end()
+            builder.add("heading", line[heading.end() :].rstrip().rstrip("#"), level=len(heading[1]))
         elif not line.strip():
             # a list goes on after a blank line when what follows is indented or an item
-            following = lines[at + 1] if at + 1 < len(lines) else ""
-            if open_kind == "list" and (_ITEM.match(following) or following.startswith(("  ", "\t"))):
-                held.append("")
+            if block.kind == "list" and (_ITEM.match(following) or following.startswith(("  ", "\t"))):
+                block.lines.append("")
             else:
-                flush()
-        elif (
-            open_kind is None and "|" in line and at + 1 < len(lines) and "|" in lines[at + 1] and _ruled(lines[at + 1])
-        ):
-            flush()
-            open_kind = "table"
-            held.append(line)
-        elif open_kind == "table" and "|" not in line:
-            flush()
-            continue
-        elif open_kind == "paragraph" and (under := _UNDERLINE.match(line)):
-            title = " ".join(part.strip() for part in held)
-            held.clear()
-            flush()
+                block.end()
+        elif block.kind == "paragraph" and (under := _UNDERLINE.match(line)):
+            title = " ".join(block.lines)
+            block.lines.clear()
+            block.end()
             builder.add("heading", title, level=1 if under[1][0] == "=" else 2)
-        elif _ITEM.match(line) and open_kind != "list":
-            flush()
-            open_kind = "list"
-            held.append(line)
+        elif not block.takes(line):
+            block.begin(_kind(line, following), line)
+        elif _ITEM.match(line) and block.kind == "paragraph":
+            block.begin("list", line)
         else:
-            open_kind = open_kind or "paragraph"
-            held.append(line)
-        at += 1
-    flush()
+            block.lines.append(line)
+    block.end()
+
+
+class _Open:
+    """The block that lines are added to."""
+
+    def __init__(self, builder: Builder) -> None:
+        self.kind: BlockKind | None = None
+        self.lines: list[str] = []
+        self._builder = builder
+
+    def takes(self, line: str) -> bool:
+        if self.kind == "table":
+            return "|" in line
+        if self.kind == "code":
+            return line.startswith(_INDENTED)
+        return self.kind is not None
+
+    def begin(self, kind: BlockKind, *lines: str) -> None:
+        self.end()
+        self.kind, self.lines = kind, list(lines)
+
+    def end(self) -> None:
+        if self.kind is not None:
+            self._builder.add(self.kind, "\n".join(self.lines))
+        self.kind, self.lines = None, []
+
+
+def _kind(line: str, following: str) -> BlockKind:
+    """Of the block that this line begins."""
+    if "|" in line and "|" in following and "-" in following and _RULED.issuperset(following):
+        return "table"
+    if line.startswith(_INDENTED):
+        return "code"
+    return "list" if _ITEM.match(line) else "paragraph"
 
 
 def _fence_end(lines: list[str], at: int, fence: str) -> int:
     """After the line that closes the fence; at the end when none does."""
-    end = at + 1
-    while end < len(lines) and not lines[end].lstrip().startswith(fence):
-        end += 1
-    return min(end + 1, len(lines))
-
-
-def _ruled(line: str) -> bool:
-    return _RULED.match(line) is not None
+    while at < len(lines) and not lines[at].lstrip().startswith(fence):
+        at += 1
+    return min(at + 1, len(lines))
 
 
 def _front_matter(builder: Builder, lines: list[str]) -> int:
@@ -101,7 +111,7 @@ def _front_matter(builder: Builder, lines: list[str]) -> int:
     for number in range(1, min(len(lines), 100)):
         if lines[number].rstrip() == "---":
             block = "\n".join(lines[1:number])
-            if title := _FRONT_TITLE.search(block):
+            if title := _FRONT_TITLE.search(block[:_FRONT]):
                 builder.title = title[1]
             builder.add("code", block)
             return number + 1

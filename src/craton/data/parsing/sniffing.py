@@ -109,8 +109,8 @@ def office_format(path: Path) -> Format:
 
 
 def binary_format(head: bytes, tail: bytes, name: str) -> Literal["pdf", "zip", ""]:
-    """ "" for what may be text. head, tail: the first and the last bytes. Raises Unsupported for what is known not to be
-    readable."""
+    """head, tail: the first and the last bytes. Gives "" for what may be text; raises Unsupported for what is known to
+    be something else."""
     if b"%PDF-" in head[:1024]:
         return "pdf"
     if head.startswith((b"PK\x03\x04", b"PK\x05\x06")):

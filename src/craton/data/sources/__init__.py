@@ -20,8 +20,8 @@ direct   none: documents are handed in.
 The server imports this package; what is heavy (httpx, lxml, psycopg) is imported when a source of that kind is opened.
 """
 
+from craton.core.errors import SourceFailed
 from craton.data.sources.factory import Sources
-from craton.data.sources.failures import SourceFailed
 from craton.data.sources.options import KINDS
 
 __all__ = ["KINDS", "SourceFailed", "Sources"]

@@ -15,10 +15,9 @@ from urllib.parse import quote, urlsplit
 import httpx
 import msgspec
 
-from craton.core.errors import InvalidRequest, NotFound, TooLarge
+from craton.core.errors import InvalidRequest, NotFound, SourceFailed, TooLarge
 from craton.core.knowledge import Location
 from craton.data.documents import Fetched, Item
-from craton.data.sources.failures import SourceFailed
 from craton.data.sources.files import save
 from craton.data.sources.http import Http, Reply, place, refuse_status
 from craton.data.sources.options import ApiOptions

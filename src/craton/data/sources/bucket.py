@@ -8,11 +8,10 @@ from typing import Protocol
 
 from msgspec.structs import replace
 
-from craton.core.errors import NotFound, TooLarge
+from craton.core.errors import NotFound, SourceFailed, TooLarge
 from craton.core.knowledge import Location
 from craton.core.streams import closing
 from craton.data.documents import Fetched, Item
-from craton.data.sources.failures import SourceFailed
 from craton.data.sources.files import stream
 from craton.data.sources.globs import Globs
 from craton.data.sources.options import BucketOptions

@@ -26,8 +26,8 @@ if TYPE_CHECKING:
 
 
 class Sources:
-    """buckets, hub: as the sources' modules ask. client: gives the one outgoing HTTP client. databases: name ->
-    PostgreSQL URL, raises NotFound. secret: (tenant, name) -> a credential from the vault, raises NotFound; blocking.
+    """buckets, hub: as the sources' modules ask. client: gives the one outgoing HTTP client. databases: (tenant,
+    name) -> PostgreSQL URL, raises NotFound. secret: (tenant, name) -> a credential from the vault, raises NotFound; blocking.
     allowed_folders: those, and what lies below them, may be read.
     """
 
@@ -35,7 +35,7 @@ class Sources:
         self,
         *,
         client: Callable[[], httpx.AsyncClient],
-        databases: Callable[[str], str],
+        databases: Callable[[str, str], str],
         secret: Callable[[str, str], str],
         hub: Hub,
         buckets: Buckets | None = None,
@@ -47,7 +47,7 @@ class Sources:
         self._buckets, self._allowed = buckets, allowed_folders
         self._patience, self._sleep = patience, sleep
 
-    def check(self, spec: SourceSpec) -> None:
+    def check(self, spec: SourceSpec, tenant: str) -> None:
         """What can be said before anything is opened. Blocking (a folder is looked at).
 
         Raises InvalidRequest naming the option, NotFound for a database that is not registered.
@@ -64,7 +64,7 @@ class Sources:
             _check_web(options)
         elif isinstance(options, kinds.SqlOptions):
             _check_sql(options)
-            self._databases(options.database)
+            self._databases(tenant, options.database)
         elif isinstance(options, kinds.ApiOptions):
             _check_api(options)
         elif isinstance(options, kinds.HubOptions):
@@ -75,7 +75,7 @@ class Sources:
     async def open(self, spec: SourceSpec, tenant: str, pending: Pending | None = None) -> Source:
         """pending: the documents that wait, for "direct". Raises what `check` raises, NotFound for a credential that
         is gone, Unsupported where an extra is missing."""
-        await asyncio.to_thread(self.check, spec)
+        await asyncio.to_thread(self.check, spec, tenant)
         match spec.kind:
             case "folder":
                 return self._folder(read_options(spec.options, kinds.FolderOptions))
@@ -84,7 +84,7 @@ class Sources:
             case "web":
                 return self._web(read_options(spec.options, kinds.WebOptions))
             case "sql":
-                return self._sql(read_options(spec.options, kinds.SqlOptions))
+                return self._sql(read_options(spec.options, kinds.SqlOptions), tenant)
             case "api":
                 secret = await asyncio.to_thread(self._secret, tenant, spec.credential) if spec.credential else ""
                 return self._api(read_options(spec.options, kinds.ApiOptions), secret)
@@ -115,10 +115,10 @@ class Sources:
         http = Http(self._client(), options.user_agent, patience=self._patience, sleep=self._sleep)
         return WebSource(http, Hosts(http, agent_of(options), options.rate, sleep=self._sleep), options)
 
-    def _sql(self, options: kinds.SqlOptions) -> Source:
+    def _sql(self, options: kinds.SqlOptions, tenant: str) -> Source:
         from craton.data.sources.sql import SqlSource
 
-        return SqlSource(self._databases(options.database), options)
+        return SqlSource(self._databases(tenant, options.database), options)
 
     def _api(self, options: kinds.ApiOptions, secret: str) -> Source:
         from craton.data.sources.api import ApiSource

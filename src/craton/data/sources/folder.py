@@ -16,10 +16,9 @@ from contextlib import suppress
 from itertools import islice
 from pathlib import Path, PurePosixPath
 
-from craton.core.errors import InvalidRequest, NotFound, TooLarge
+from craton.core.errors import InvalidRequest, NotFound, SourceFailed, TooLarge
 from craton.core.knowledge import Location
 from craton.data.documents import Fetched, Item
-from craton.data.sources.failures import SourceFailed
 from craton.data.sources.files import Writing
 from craton.data.sources.globs import Globs
 from craton.data.sources.options import FolderOptions

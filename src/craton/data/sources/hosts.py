@@ -6,8 +6,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable
 
-from craton.core.errors import TooLarge
-from craton.data.sources.failures import SourceFailed
+from craton.core.errors import SourceFailed, TooLarge
 from craton.data.sources.http import Http, refuse_status
 from craton.data.sources.robots import MAX_BYTES, Robots, read_robots
 from craton.data.sources.urls import origin

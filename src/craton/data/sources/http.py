@@ -19,9 +19,8 @@ import httpx
 from msgspec import Struct
 from msgspec.structs import replace
 
-from craton.core.errors import CratonError, TooLarge
+from craton.core.errors import CratonError, SourceFailed, TooLarge
 from craton.core.streams import closing
-from craton.data.sources.failures import SourceFailed
 
 MAX_REDIRECTS = 5
 MAX_RETRY_AFTER = 60.0  # seconds; a server that asks for more has refused

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urljoin, urlsplit, urlunsplit
 
-from craton.data.sources.failures import SourceFailed
+from craton.core.errors import SourceFailed
 from craton.data.sources.http import Reply, place
 from craton.data.sources.options import Pagination
 from craton.data.sources.pointers import find

@@ -21,10 +21,9 @@ from urllib.parse import quote
 import msgspec
 from msgspec import Struct
 
-from craton.core.errors import InvalidRequest, NotFound, TooLarge, Unsupported
+from craton.core.errors import InvalidRequest, NotFound, SourceFailed, TooLarge, Unsupported
 from craton.core.knowledge import Location
 from craton.data.documents import Fetched, Item
-from craton.data.sources.failures import SourceFailed
 from craton.data.sources.files import save
 from craton.data.sources.options import SqlOptions
 from craton.data.sources.records import as_text, check_names, digest, metadata_of, render, template_fields
@@ -37,6 +36,8 @@ if TYPE_CHECKING:
 CAPACITY = 16 * 1024**3  # bytes of keys and digests of one listing
 MAX_BORDER = 10_000  # digests kept; with more rows of one moment some are listed again, and none is lost
 CONNECT = 10  # seconds
+NOT_THE_QUERY = frozenset({"08", "28", "3D", "40", "53", "55", "57", "58", "F0", "XX"})
+"""Classes of SQLSTATE that tell of the connection or the server; their messages stay here."""
 Row = Mapping[str, Any]
 
 
@@ -253,10 +254,12 @@ class SqlSource:
             yield
         except (psycopg.errors.QueryCanceled, psycopg.errors.LockNotAvailable) as error:
             raise SourceFailed(name, f"a query took longer than {self._options.timeout:g} seconds") from error
-        except (psycopg.ProgrammingError, psycopg.DataError, psycopg.errors.ReadOnlySqlTransaction) as error:
-            raise InvalidRequest(error.diag.message_primary or "the query is refused", "options") from error
-        except (psycopg.Error, OSError) as error:
-            raise SourceFailed(name, "the database cannot be reached, or broke off") from error
+        except psycopg.Error as error:
+            if error.sqlstate and error.sqlstate[:2] not in NOT_THE_QUERY:
+                raise InvalidRequest(error.diag.message_primary or "the query is refused", "options") from error
+            raise SourceFailed(name, "the database cannot be reached, refuses, or broke off") from error
+        except OSError as error:
+            raise SourceFailed(name, "the database cannot be reached") from error
 
     async def close(self) -> None:
         self._spool.close()

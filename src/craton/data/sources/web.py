@@ -13,11 +13,10 @@ from urllib.parse import unquote, urlsplit
 
 from msgspec import Struct
 
-from craton.core.errors import NotFound, OutgoingRefused, TooLarge
+from craton.core.errors import NotFound, OutgoingRefused, SourceFailed, TooLarge
 from craton.core.knowledge import Location
 from craton.core.streams import closing
 from craton.data.documents import Fetched, Item
-from craton.data.sources.failures import SourceFailed
 from craton.data.sources.files import Writing, save
 from craton.data.sources.filters import Filters
 from craton.data.sources.frontier import Frontier, Step

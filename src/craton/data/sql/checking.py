@@ -11,7 +11,6 @@ from __future__ import annotations
 import logging
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from types import NoneType
 from typing import TYPE_CHECKING
 
 from craton.core.errors import InvalidRequest, TooLarge
@@ -70,7 +69,7 @@ def _parsed(sql: str) -> Query:
     from sqlglot.expressions import Query, Semicolon
 
     try:
-        statements = [tree for tree in sqlglot.parse(sql, read=DIALECT) if type(tree) not in {NoneType, Semicolon}]
+        statements = [tree for tree in sqlglot.parse(sql, read=DIALECT) if tree and not isinstance(tree, Semicolon)]
     except (SqlglotError, RecursionError, ValueError) as error:
         raise _refused("it cannot be parsed") from error
     if len(statements) != 1:

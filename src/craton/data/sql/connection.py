@@ -7,8 +7,7 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from typing import TYPE_CHECKING, Any
 
-from craton.core.errors import DeadlineExceeded, InvalidRequest, Unsupported
-from craton.data.sources.failures import SourceFailed
+from craton.core.errors import DeadlineExceeded, InvalidRequest, SourceFailed, Unsupported
 from craton.data.sql.words import Registered
 
 if TYPE_CHECKING:

@@ -9,12 +9,14 @@ from craton.core.chat import Json
 
 class Registered(Struct, frozen=True):
     """A PostgreSQL that the operator registered. url: with credentials, never repeated. role: taken on for every
-    question (SET ROLE), "" for the one that logs in; it must not be able to write. seconds: of one statement."""
+    question (SET ROLE), "" for the one that logs in; it must not be able to write. seconds: of one statement. model:
+    writes the SQL, where a knowledge base names no model."""
 
     name: str
     url: str
     role: str = ""
     seconds: float = 30.0
+    model: str = ""
 
 
 class Column(Struct, frozen=True, omit_defaults=True):

@@ -27,12 +27,13 @@ _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
 class Current(Struct, frozen=True):
-    """built: the points that it held when it was optimised last."""
+    """built: the points that it held when it was optimised last. restricted: some point has, or had, an access list."""
 
     generation: str
     dimensions: int
     tenant: str
     built: int = 0
+    restricted: bool = False
     format: int = FORMAT
 
 

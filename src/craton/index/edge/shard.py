@@ -13,8 +13,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, TypeVar
 
-import numpy as np
 import qdrant_edge as edge
+from msgspec.structs import replace
 
 from craton.core.errors import CratonError, Damaged, StorageFull
 from craton.index.analysis import document_terms, query_terms
@@ -32,6 +32,7 @@ from craton.index.edge.files import (
 from craton.index.edge.settings import EdgeSettings
 from craton.index.payload import INDEXED, conditions, payload
 from craton.index.protocol import Found, Hit, IndexSpec, Point, Search
+from craton.index.vectors import floats
 
 DENSE, LEXICAL = "dense", "lexical"
 SHOWN = ["c", "d"]  # of a hit's payload
@@ -98,6 +99,9 @@ class Shard:
 
     def upsert(self, points: Sequence[Point]) -> None:
         """In the log of the shard, and so safe from a kill, when this returns."""
+        if not self.current.restricted and any(point.access.allow or point.access.deny for point in points):
+            self.current = replace(self.current, restricted=True)
+            write_current(self.folder, self.current)  # before the first such point is there
         made = [_point(point, self.spec.tenant) for point in points]
         self._write(edge.UpdateOperation.upsert_points(made), [point.id for point in points])
 
@@ -127,11 +131,13 @@ class Shard:
     # --- reads --------------------------------------------------------------------------------------------------
 
     def search(self, search: Search) -> Found:
-        wanted = edge_filter(conditions(search))
+        if search.tenant != self.spec.tenant:
+            return Found()
+        wanted = edge_filter(conditions(search, tenant=False, access=self.current.restricted))
         dense: tuple[Hit, ...] = ()
         lexical: tuple[Hit, ...] = ()
         if search.vector is not None:
-            vector = np.frombuffer(search.vector, dtype="<f4").tolist()
+            vector = floats(search.vector)
             dense = self._nearest(edge.Query.Nearest(vector, using=DENSE), wanted, search)
         if search.text is not None and (terms := query_terms(search.text)):
             sparse = edge.SparseVector(terms, [1.0] * len(terms))
@@ -177,7 +183,7 @@ class Shard:
         guarded(copy.flush)
         old, old_path = self._shard, self.path
         held = int(guarded(lambda: copy.count(edge.CountRequest(exact=True))))
-        current = Current(generation, self.spec.dimensions, self.spec.tenant, max(0, held - late))
+        current = replace(self.current, generation=generation, built=max(0, held - late))
         write_current(self.folder, current)
         self._shard, self.current, self.unoptimised = copy, current, late
         (self.folder / UNFLUSHED).unlink(missing_ok=True)
@@ -219,7 +225,7 @@ def _config(spec: IndexSpec, settings: EdgeSettings) -> Any:
 
 
 def _point(point: Point, tenant: str) -> Any:
-    vectors: dict[str, Any] = {DENSE: np.frombuffer(point.vector, dtype="<f4").tolist()}
+    vectors: dict[str, Any] = {DENSE: floats(point.vector)}
     if terms := document_terms(point.text):
         vectors[LEXICAL] = edge.SparseVector(list(terms), list(terms.values()))
     return edge.Point(point.id, vectors, payload(point, tenant))

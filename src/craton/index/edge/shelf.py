@@ -23,6 +23,7 @@ from craton.index.protocol import Found, IndexSpec, Point, Search
 
 SLICE = 32  # points written between two searches
 ROUND_SECONDS = 0.5
+LOCK_SECONDS = 3.0
 RETRY_SECONDS = 600.0  # after optimising by itself failed
 
 log = logging.getLogger(__name__)
@@ -36,10 +37,7 @@ class Shelf:
         self._folder, self._settings = folder, settings
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._lock = os.open(folder / "lock", os.O_RDWR | os.O_CREAT, 0o600)
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            raise Conflict("index folder", "", "another process uses it") from None
+        _take(self._lock)
         self._shards: dict[IndexSpec, Shard] = {}  # the least recently used first
         self._writing: dict[IndexSpec, asyncio.Lock] = {}
         self._optimising: dict[IndexSpec, asyncio.Task[None]] = {}
@@ -171,3 +169,17 @@ class Shelf:
     def _path(self, spec: IndexSpec) -> Path:
         """Tenants' names are anything; a folder's name is not."""
         return self._folder / hashlib.sha256(spec.tenant.encode()).hexdigest()[:32] / spec.name
+
+
+def _take(lock: int) -> None:
+    """The process of a server that was just killed may still be ending: waits a little for it."""
+    give_up = time.monotonic() + LOCK_SECONDS
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            if time.monotonic() > give_up:
+                raise Conflict("index folder", "", "another process uses it") from None
+            time.sleep(0.05)
+        else:
+            return

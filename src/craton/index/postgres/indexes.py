@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import numpy as np
-
 from craton.core.errors import Damaged, Unsupported
 from craton.index.analysis import document_terms, query_terms
 from craton.index.checks import check_ids, check_points, check_search, check_spec
@@ -13,6 +11,7 @@ from craton.index.postgres.connections import Connections, Cursor
 from craton.index.postgres.filters import rows, walls
 from craton.index.postgres.statements import MAKE_REGISTRY, MAX_EF, MIN_EF, REGISTRY, SCANNED, Statements
 from craton.index.protocol import Found, Hit, IndexSpec, Point, Search
+from craton.index.vectors import floats
 
 CONNECTIONS = 8
 BATCH_POINTS = 512
@@ -92,7 +91,9 @@ class PostgresIndex:
     def _upsert(self, cursor: Cursor, points: dict[int, Point]) -> None:
         self._points(cursor, " FOR UPDATE")
         there = self._forget(cursor, list(points))
-        terms = [(term, one.id, weight) for one in points.values() for term, weight in document_terms(one.text).items()]
+        terms = sorted(  # as their index is: neighbours are written together
+            (term, one.id, weight) for one in points.values() for term, weight in document_terms(one.text).items()
+        )
         fields = [(one.id, *row) for one in points.values() for row in rows(one.metadata)]
         cursor.executemany(self._sql.upsert_points(), [self._row(point) for point in points.values()])
         if terms:
@@ -186,7 +187,7 @@ def _drop(cursor: Cursor, spec: IndexSpec) -> None:
 
 
 def _literal(vector: bytes) -> str:
-    return str(np.frombuffer(vector, dtype="<f4").tolist())
+    return str(floats(vector))
 
 
 def _hits(cursor: Cursor) -> tuple[Hit, ...]:

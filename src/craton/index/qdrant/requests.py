@@ -6,11 +6,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-import numpy as np
-
 from craton.index.analysis import document_terms, query_terms
 from craton.index.payload import conditions, payload
 from craton.index.protocol import Point, Search
+from craton.index.vectors import floats
 
 DENSE, LEXICAL = "dense", "lexical"
 EF = 128
@@ -41,7 +40,7 @@ def legs(search: Search) -> dict[str, Body]:
     asked: dict[str, Body] = {}
     shared = {"filter": conditions(search), "limit": search.limit, "with_payload": ["c", "d"]}
     if search.vector is not None:
-        query = np.frombuffer(search.vector, dtype="<f4").tolist()
+        query = floats(search.vector)
         params: Body = {"hnsw_ef": max(EF, search.limit)}
         if search.filter is not None:
             params["acorn"] = {"enable": True}
@@ -62,7 +61,7 @@ def everywhere(query: Body) -> Body:
 
 
 def _point(point: Point, tenant: str) -> Body:
-    vector: Body = {DENSE: np.frombuffer(point.vector, dtype="<f4").tolist()}
+    vector: Body = {DENSE: floats(point.vector)}
     if terms := document_terms(point.text):
         vector[LEXICAL] = {"indices": list(terms), "values": list(terms.values())}
     return {"id": point.id, "vector": vector, "payload": payload(point, tenant)}

@@ -34,10 +34,10 @@ from craton.knowledge.answering.budget import fit
 from craton.knowledge.answering.extracting import extract
 from craton.knowledge.answering.generating import Abstained, Guarded, checked
 from craton.knowledge.answering.given import GivenDocuments
-from craton.knowledge.answering.models import Embed, Part, dot, embedder
+from craton.knowledge.answering.models import Calls, Embed, dot, embedder
 from craton.knowledge.answering.prompting import NO_ANSWER, check_template, prompt
 from craton.knowledge.answering.recording import Notes, Recorder, recorded
-from craton.knowledge.answering.rewriting import carry_over, rewriting_prompt, rewritten
+from craton.knowledge.answering.rewriting import carry_over, check_rewriting, rewriting_prompt, rewritten
 from craton.knowledge.grounding.checking import Grounding
 from craton.knowledge.proficiency import Proficiencies
 from craton.knowledge.protocol import Retrieving
@@ -97,13 +97,13 @@ class Answerer:
     async def _answer(
         self, call: Call, request: AskRequest, info: ModelInfo, session: Session, notes: Notes
     ) -> AsyncIterator[AnswerEvent]:
-        parts = Part(call)
+        calls = Calls(call)
         generates = await self._generates(call, request, info)
-        query = notes.query = await self._rewrite(parts, request, session, generates)
-        embed = embedder(self._serving, parts, await self._embedding_model(call, request))
-        passages = guard_passages(await self._passages(parts, request, query, embed))
+        query = notes.query = await self._rewrite(calls, request, session, generates)
+        embed = embedder(self._serving, calls, await self._embedding_model(call, request))
+        passages = guard_passages(await self._passages(calls, request, query, embed))
         if generates and passages:
-            answer = self._generated(parts, request, info, session, query, passages, embed)
+            answer = self._generated(calls, request, info, session, query, passages, embed)
         else:
             answer = _quoted(query, passages, embed)
         started = AnswerStarted(
@@ -136,13 +136,13 @@ class Answerer:
         measured = await self._proficiencies.get(call.caller.tenant, info)
         return measured is not None and measured.generates
 
-    async def _rewrite(self, parts: Part, request: AskRequest, session: Session, generates: bool) -> str:
+    async def _rewrite(self, calls: Calls, request: AskRequest, session: Session, generates: bool) -> str:
         if not session.turns:
             return request.question
         if not generates:
             return carry_over(request.question, session.turns)
         rewriting = rewriting_prompt(request.model, request.question, session.turns, request.rewriting_prompt)
-        async with closing(self._serving.chat(parts.named("rewrite"), rewriting)) as events:
+        async with closing(self._serving.chat(calls.named("rewrite"), rewriting)) as events:
             answer = (await fold_stream(events)).choices[0].text()
         return rewritten(answer, request.question, session.turns)
 
@@ -154,15 +154,15 @@ class Answerer:
                 raise
         return (await self._bases.get(call.caller.tenant, request.retrieval.knowledge_base)).embedder
 
-    async def _passages(self, parts: Part, request: AskRequest, query: str, embed: Embed) -> tuple[Passage, ...]:
+    async def _passages(self, calls: Calls, request: AskRequest, query: str, embed: Embed) -> tuple[Passage, ...]:
         if request.retrieval is None:
             return await self._given.passages(request.documents, query, TOP, embed)
-        found = await self._retrieving.retrieve(parts.named("retrieve"), replace(request.retrieval, query=query))
+        found = await self._retrieving.retrieve(calls.named("retrieve"), replace(request.retrieval, query=query))
         return found.passages
 
     async def _generated(
         self,
-        parts: Part,
+        calls: Calls,
         request: AskRequest,
         info: ModelInfo,
         session: Session,
@@ -187,7 +187,7 @@ class Answerer:
             said, *vectors = await embed([sentence, *spans])
             return [dot(said, vector) for vector in vectors]
 
-        call = parts.named("answer")
+        call = calls.named("answer")
         asked, kept = await fit(self._serving, call, info.context_length, build, passages)
         grounding = await asyncio.to_thread(Grounding, query, passages[:kept], similar)
         async with closing(checked(self._serving.chat(call, asked), grounding)) as written:
@@ -235,3 +235,4 @@ def _check(request: AskRequest) -> None:
     if request.guardrail is not None:
         raise Unsupported("A guardrail on answers from documents", "Leave it out.")
     check_template(request.prompt)
+    check_rewriting(request.rewriting_prompt)

@@ -4,10 +4,10 @@ A sentence's score is a weighted sum of six things that can be seen: how near it
 of the question's (rare) words it has, how many more its neighbours and headings have, whether it holds the kind of
 thing that is asked for, whether it says anything that the question does not, and how near the best sentence of its
 passage is. The weights were fitted by a softmax over the candidates on one half of a reading-comprehension set (split
-by article) and checked on the other; `python -m bench answers --calibrate` fits them again.
+by article) and checked on the other; `python -m bench calibration` fits them again.
 
-Whether the sources hold an answer at all is a second, logistic sum over the best sentence. `MARGIN` is set where one
-answerable question in twenty is refused.
+Whether the sources hold an answer at all is a second, logistic sum over the best sentence. `MARGIN` is set where about
+one answerable question in twenty is refused.
 """
 
 from __future__ import annotations

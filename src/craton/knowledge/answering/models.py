@@ -21,9 +21,9 @@ def dot(one: Vector, other: Vector) -> float:
     return float(sum(map(mul, one, other)))
 
 
-class Part:
-    """Numbers the calls to models that one answer makes: each leaves a row of its own under `ID.name`, beside the
-    answer's own under `ID`."""
+class Calls:
+    """Numbers the calls to models that one answer makes: each leaves a row of its own under `IDname`, beside the
+    answer's own under `ID` (letters and digits only: `craton trace` reads them)."""
 
     def __init__(self, call: Call) -> None:
         self._call = call
@@ -31,15 +31,15 @@ class Part:
 
     def named(self, name: str) -> Call:
         count = self._made[name] = self._made.get(name, 0) + 1
-        suffix = f".{name}" if count == 1 else f".{name}{count}"
+        suffix = name if count == 1 else f"{name}{count}"
         return replace(self._call, request_id=self._call.request_id[: 64 - len(suffix)] + suffix)
 
 
-def embedder(serving: Serving, parts: Part, model: str) -> Embed:
+def embedder(serving: Serving, calls: Calls, model: str) -> Embed:
     async def embed(texts: Sequence[str]) -> list[list[float]]:
         if not texts:
             return []
-        answer = await serving.embed(parts.named("embed"), EmbedRequest(model, tuple(texts), truncate=True))
+        answer = await serving.embed(calls.named("embed"), EmbedRequest(model, tuple(texts), truncate=True))
         return answer.rows()
 
     return embed

@@ -40,6 +40,7 @@ RULES = (
 
 MAX_TOKENS = 512  # of an answer, unless the caller says otherwise
 MAX_TEMPLATE = 20_000  # characters
+HISTORY, SHOWN = 4, 800  # turns that a model is shown, characters of each question and answer
 _PLACE = re.compile(r"\$(search_results|query|conversation_history|output_format_instructions)\$")
 _CONTROL = re.compile(
     r"<(?=[|/\uff5c]|(?:s|bos|eos|pad|unk|start_of_turn|end_of_turn|tool_call|think|system|user|assistant)>)"
@@ -104,10 +105,15 @@ def _source(number: int, passage: Passage, mark: str) -> str:
     return f"Source {number}:\n<<{mark}>>\n{inert(text)}\n<</{mark}>>"
 
 
+def recent(turns: Sequence[Turn]) -> list[Turn]:
+    """The last turns, shortened: what a model is shown of a conversation."""
+    return [Turn(turn.question[:SHOWN], turn.query, turn.answer[:SHOWN]) for turn in turns[-HISTORY:]]
+
+
 def _history(turns: Sequence[Turn], mark: str) -> str:
     if not turns:
         return ""
-    said = "\n".join(f"Asked: {inert(turn.question)}\nAnswered: {inert(turn.answer)}" for turn in turns)
+    said = "\n".join(f"Asked: {inert(turn.question)}\nAnswered: {inert(turn.answer)}" for turn in recent(turns))
     return f"Earlier in this conversation:\n<<{mark}>>\n{said}\n<</{mark}>>"
 
 

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 
 from craton.core.chat import ChatRequest, Message, Sampling, TextPart
 from craton.core.errors import InvalidRequest
-from craton.knowledge.answering.prompting import MAX_TEMPLATE, inert
+from craton.knowledge.answering.prompting import MAX_TEMPLATE, inert, recent
 from craton.knowledge.grounding.facts import names
 from craton.knowledge.grounding.words import COMMON, content, fold, matches
 from craton.knowledge.sessions import Turn
@@ -24,7 +24,6 @@ Last question: $query$
 Write the last question again so that it can be understood alone: replace pronouns and add what it leaves out. Write
 only the question. If it stands alone already, write it unchanged."""
 
-HISTORY = 4  # turns that are shown to the model
 LONGEST = 1_000  # characters of a rewritten question
 CARRIED = 6  # words that are carried over at most
 ELLIPTIC = 2  # own telling words: with fewer the question leans on what was said before
@@ -71,14 +70,18 @@ def _telling(query: str) -> list[str]:
     return sorted(found.values(), key=lambda word: fold(word).removesuffix("'s") not in named)
 
 
-def rewriting_prompt(model: str, question: str, turns: Sequence[Turn], template: str = "") -> ChatRequest:
-    """Raises InvalidRequest for a template without the question."""
+def check_rewriting(template: str) -> None:
+    """Raises InvalidRequest for a template without a place for the question."""
     if len(template) > MAX_TEMPLATE or (template and "$query$" not in template):
         raise InvalidRequest(f"must hold $query$ and at most {MAX_TEMPLATE:,} characters", "rewriting_prompt")
+
+
+def rewriting_prompt(model: str, question: str, turns: Sequence[Turn], template: str = "") -> ChatRequest:
+    """template: "" for the built-in one."""
     values = {
         "query": inert(question),
         "conversation_history": "\n".join(
-            f"Question: {inert(turn.question)}\nAnswer: {inert(turn.answer)}" for turn in turns[-HISTORY:]
+            f"Question: {inert(turn.question)}\nAnswer: {inert(turn.answer)}" for turn in recent(turns)
         ),
     }
     text = _PLACE.sub(lambda found: values[found[1]], template or REWRITING)

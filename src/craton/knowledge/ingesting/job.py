@@ -36,9 +36,9 @@ log = logging.getLogger("craton.ingesting")
 
 @dataclass(frozen=True, slots=True)
 class IngestParts:
-    """open_source: `HandedInSource` for a source of the kind "direct", any other as `data.sources` opens it. make_chunker: for a base's embedder, whose texts
-    `Embeds` embeds. limit: bytes of one document. parallel: documents that are fetched and parsed at once. folder: for
-    what is fetched, None for the system's temporary one."""
+    """open_source: `direct.HandedInSource` for the kind "direct", others as `data.sources` opens them. make_chunker:
+    for an embedder, whose texts `Embeds` embeds. limit: bytes of one document. parallel: documents that are fetched
+    and parsed at once. folder: for what is fetched, None for the system's temporary one."""
 
     database: Database
     blobs: Blobs

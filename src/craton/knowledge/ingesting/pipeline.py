@@ -21,6 +21,7 @@ from craton.knowledge.ingesting.together import together
 from craton.knowledge.ingesting.work import Prepared, Slice, Work, slices
 from craton.knowledge.ingesting.writing import Writing
 
+LISTED_AHEAD = 100_000  # items, some hundred bytes each
 WINDOW_PIECES = 512  # embedded and written together
 WINDOW_CHARACTERS = 2_000_000
 PATIENCE = 0.5  # seconds that a window waits for more documents before it goes on as it is
@@ -64,6 +65,7 @@ class Pipeline:
         self._ledger, self._comparing, self._preparing = ledger, comparing, preparing
         self._embedding, self._writing, self._settling = embedding, writing, settling
         self._parallel = parallel
+        self._items: asyncio.Queue[list[Item] | None] = asyncio.Queue(LISTED_AHEAD // BATCH)
         self._work: asyncio.Queue[Work | None] = asyncio.Queue(2 * parallel)
         self._prepared: asyncio.Queue[Prepared | None] = asyncio.Queue(4 * parallel)
         self._windows: asyncio.Queue[list[Slice] | None] = asyncio.Queue(1)
@@ -75,17 +77,32 @@ class Pipeline:
 
     async def run(self, source: Source, cursor: str | None) -> None:
         """Raises what stops the ingestion as a whole; then all stages have ended."""
-        await together(self._list(source, cursor), self._prepare_all(), self._embed(), self._write(), self._settle())
+        await together(
+            self._list(source, cursor),
+            self._compare(),
+            self._prepare_all(),
+            self._embed(),
+            self._write(),
+            self._settle(),
+        )
 
     async def _list(self, source: Source, cursor: str | None) -> None:
+        """Runs ahead of the rest, so that the total is soon known."""
         async for items in _batches(source.list(cursor)):
             self._listed += len(items)
+            await self._items.put(items)
+        self._all_listed = True
+        await self._items.put(None)
+        self._report()
+
+    async def _compare(self) -> None:
+        while (items := await self._items.get()) is not None:
+            self._ledger.running.check()
             fresh = {item.key: item for item in items if item.key not in self._under_way}
             for work in await asyncio.to_thread(self._comparing.changed, list(fresh.values())):
                 self._under_way.add(work.item.key)
                 await self._work.put(work)
             self._report()
-        self._all_listed = True
         for _ in range(self._parallel):
             await self._work.put(None)
 

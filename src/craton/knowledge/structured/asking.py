@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Awaitable, Callable
-from typing import Protocol
 from urllib.parse import quote
 
 from msgspec import Struct
@@ -19,7 +18,7 @@ from craton.data.sources.records import as_text
 from craton.data.sql.running import run
 from craton.data.sql.schema import read_schema, with_samples
 from craton.data.sql.words import Checked, Registered, Rows
-from craton.knowledge.answering.models import Part
+from craton.knowledge.answering.models import Calls
 from craton.knowledge.structured.options import Structured, read_structured, readable, visible
 from craton.knowledge.structured.proficiency import BAR, SqlProficiencies, SqlProficiency, measure
 from craton.knowledge.structured.writing import Material, answer_by_query, write_query
@@ -29,12 +28,6 @@ MAX_ROWS = 100  # as many passages as one answer may hold
 QUERY_ROWS = 1000  # the limit in a query that is only written
 SCHEMA_SECONDS = 60.0  # how long what was read of a database is believed
 KEPT_SCHEMAS = 64
-
-
-class Bases(Protocol):
-    """What is needed of `knowledge.protocol.Bases`."""
-
-    async def get(self, tenant: str, base: str) -> KnowledgeBase: ...
 
 
 Databases = Callable[[str, str], Awaitable[Registered]]
@@ -50,46 +43,42 @@ class Generated(Struct, frozen=True):
 
 
 class StructuredKnowledge:
-    """clock: seconds since the epoch. model: writes the SQL where a knowledge base names none, "" for no such model."""
+    """The caller has found the knowledge base, of its own tenant. clock: seconds since the epoch."""
 
     def __init__(
         self,
         serving: Serving,
-        bases: Bases,
         databases: Databases,
         proficiencies: SqlProficiencies,
         clock: Callable[[], float],
-        model: str = "",
     ) -> None:
-        self._serving, self._bases, self._databases = serving, bases, databases
-        self._proficiencies, self._clock, self._model = proficiencies, clock, model
+        self._serving, self._databases = serving, databases
+        self._proficiencies, self._clock = proficiencies, clock
         self._schemas: dict[tuple[str, str, float], tuple[float, Material]] = {}
 
-    async def generate(self, call: Call, base: str, question: str) -> Generated:
+    async def generate(self, call: Call, base: KnowledgeBase, question: str) -> Generated:
         """The SQL alone: nothing of the question runs. Raises NotFound, Unsupported (no model that passed, or a
         knowledge base of documents), InvalidRequest (no allowed query came of it), SourceFailed, TooLarge."""
-        known = await self._bases.get(call.caller.tenant, base)
-        name, options = read_structured(known)
-        model = await self._passed(call, options)
-        database = await self._databases(call.caller.tenant, name)
-        material = await self._material(known, database, options, QUERY_ROWS)
-        checked = await write_query(self._serving, Part(call), model, question, material)
+        name, options = read_structured(base)
+        database = await self._databases(base.tenant, name)
+        model = await self._passed(call, options.model or database.model)
+        material = await self._material(base, database, options, QUERY_ROWS)
+        checked = await write_query(self._serving, Calls(call), model, question, material)
         return Generated(checked.shown, checked.tables, model)
 
-    async def retrieve(self, call: Call, request: RetrieveRequest) -> Retrieved:
+    async def retrieve(self, call: Call, base: KnowledgeBase, request: RetrieveRequest) -> Retrieved:
         """Each row is a passage, with the query that gave it. Raises what `generate` raises, DeadlineExceeded."""
         _refuse_what_rows_lack(request)
-        known = await self._bases.get(call.caller.tenant, request.knowledge_base)
-        name, options = read_structured(known)
-        model = await self._passed(call, options)
-        database = await self._databases(call.caller.tenant, name)
-        material = await self._material(known, database, options, request.top)
+        name, options = read_structured(base)
+        database = await self._databases(base.tenant, name)
+        model = await self._passed(call, options.model or database.model)
+        material = await self._material(base, database, options, request.top)
 
         async def ask(checked: Checked) -> Rows:
             return await run(database, checked)
 
-        checked, rows = await answer_by_query(self._serving, Part(call), model, request.query, material, ask)
-        passages = tuple(_passage(known, name, checked, number, row) for number, row in enumerate(rows.rows))
+        checked, rows = await answer_by_query(self._serving, Calls(call), model, request.query, material, ask)
+        passages = tuple(_passage(base, name, checked, number, row) for number, row in enumerate(rows.rows))
         return Retrieved(passages, queries=(checked.shown,))
 
     async def measure(
@@ -108,8 +97,7 @@ class StructuredKnowledge:
         await self._proficiencies.put(tenant or call.caller.tenant, measured)
         return measured
 
-    async def _passed(self, call: Call, options: Structured) -> str:
-        model = options.model or self._model
+    async def _passed(self, call: Call, model: str) -> str:
         if not model:
             raise Unsupported(
                 "Writing SQL without a model for it", "Name one in the knowledge base or the configuration."

@@ -21,7 +21,7 @@ from craton.core.model import ModelInfo
 from craton.data.sql.checking import check
 from craton.data.sql.running import run
 from craton.data.sql.words import Checked, Registered, Rows
-from craton.knowledge.answering.models import Part
+from craton.knowledge.answering.models import Calls
 from craton.knowledge.structured.probe import QUESTIONS, READABLE, SCHEMA, TABLES, VERSION, Question
 from craton.knowledge.structured.tables import proficiencies
 from craton.knowledge.structured.writing import Material, answer_by_query
@@ -92,7 +92,7 @@ async def measure(
     """Asks the model every question of the probe, one after the other; the caller keeps the figures. progress:
     (questions asked, questions in all). Raises what `Serving.chat` raises, and SourceFailed, Unsupported."""
     info = await serving.model(call.caller, model)
-    material, parts = Material(TABLES, READABLE, LIMIT, schema=SCHEMA), Part(call)
+    material, calls = Material(TABLES, READABLE, LIMIT, schema=SCHEMA), Calls(call)
 
     async def ask(checked: Checked) -> Rows:
         return await run(database, checked)
@@ -102,7 +102,7 @@ async def measure(
         progress(number, len(QUESTIONS))
         expected = await ask(check(question.sql, READABLE, LIMIT, SCHEMA))
         try:
-            _, rows = await answer_by_query(serving, parts, model, question.question, material, ask)
+            _, rows = await answer_by_query(serving, calls, model, question.question, material, ask)
         except (InvalidRequest, TooLarge):
             continue
         right += same(expected, rows, question)

@@ -14,7 +14,7 @@ from craton.core.events import fold_stream
 from craton.core.streams import closing
 from craton.data.sql.checking import check
 from craton.data.sql.words import Checked, Readable, Rows, TableInfo
-from craton.knowledge.answering.models import Part
+from craton.knowledge.answering.models import Calls
 from craton.knowledge.structured.options import Curated
 from craton.knowledge.structured.prompting import again, prompt
 from craton.serve.inference import Serving
@@ -39,22 +39,22 @@ class _Answer(Struct, frozen=True):
     sql: str
 
 
-async def write_query(serving: Serving, parts: Part, model: str, question: str, material: Material) -> Checked:
+async def write_query(serving: Serving, calls: Calls, model: str, question: str, material: Material) -> Checked:
     """Raises InvalidRequest when no allowed statement came of it, and what `Serving.chat` raises."""
-    checked, _ = await _write(serving, parts, model, question, material, None)
+    checked, _ = await _write(serving, calls, model, question, material, None)
     return checked
 
 
 async def answer_by_query(
-    serving: Serving, parts: Part, model: str, question: str, material: Material, run: Run
+    serving: Serving, calls: Calls, model: str, question: str, material: Material, run: Run
 ) -> tuple[Checked, Rows]:
     """The same, and its rows. What PostgreSQL says of the statement is told to the model too."""
-    checked, rows = await _write(serving, parts, model, question, material, run)
+    checked, rows = await _write(serving, calls, model, question, material, run)
     return checked, rows or Rows((), ())
 
 
 async def _write(
-    serving: Serving, parts: Part, model: str, question: str, material: Material, run: Run | None
+    serving: Serving, calls: Calls, model: str, question: str, material: Material, run: Run | None
 ) -> tuple[Checked, Rows | None]:
     if not question.strip():
         raise InvalidRequest("must not be empty", "question")
@@ -62,7 +62,7 @@ async def _write(
         raise TooLarge("A question", MAX_QUESTION, len(question), "characters")
     request = prompt(model, question, material.tables, material.curated)
     for attempt in range(1, ATTEMPTS + 1):
-        answer = await _ask(serving, parts, request)
+        answer = await _ask(serving, calls, request)
         try:
             checked = await asyncio.to_thread(_read, answer, material.readable, material.limit, material.schema)
             return checked, None if run is None else await run(checked)
@@ -73,8 +73,8 @@ async def _write(
     raise AssertionError("the last attempt returns or raises")
 
 
-async def _ask(serving: Serving, parts: Part, request: ChatRequest) -> str:
-    async with closing(serving.chat(parts.named("sql"), request)) as events:
+async def _ask(serving: Serving, calls: Calls, request: ChatRequest) -> str:
+    async with closing(serving.chat(calls.named("sql"), request)) as events:
         return (await fold_stream(events)).choices[0].text()
 
 

@@ -34,6 +34,7 @@ TABLE: dict[type[CratonError], Row] = {
     errors.Throttled: Row(429, "rate_limit_error"),
     errors.ModelUnavailable: Row(529, "overloaded_error"),
     errors.ModelFailed: Row(500, "api_error"),
+    errors.SourceFailed: Row(502, "api_error", retry=False),
     errors.DeadlineExceeded: Row(504, "timeout_error", retry=False),
     errors.Damaged: Row(500, "api_error", retry=False),
     errors.StorageFull: Row(507, "api_error", retry=False),

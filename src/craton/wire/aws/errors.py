@@ -22,6 +22,8 @@ _NAMES: dict[type[CratonError], tuple[str, ...]] = {
     errors.DeadlineExceeded: ("ModelTimeoutException", "ServiceUnavailableException", "DependencyFailedException"),
     errors.ModelUnavailable: ("ServiceUnavailableException", "ModelNotReadyException"),
     errors.ModelFailed: ("ModelErrorException", "ModelStreamErrorException", "DependencyFailedException"),
+    errors.SourceFailed: ("DependencyFailedException", "BadGatewayException", "ValidationException"),
+    errors.OutgoingRefused: ("ValidationException",),
     errors.Damaged: (),
     errors.StorageFull: ("ServiceUnavailableException",),
     errors.Internal: (),

@@ -11,6 +11,7 @@ _INVOKES = frozenset(
         "Converse",
         "ConverseStream",
         "CountTokens",
+        "GenerateQuery",
         "InvokeAgent",
         "InvokeFlow",
         "InvokeGuardrailChecks",

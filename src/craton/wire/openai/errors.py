@@ -35,6 +35,7 @@ TABLE: dict[type[CratonError], Row] = {
     errors.Throttled: Row(429, "rate_limit_error", "rate_limit_exceeded"),
     errors.ModelUnavailable: Row(503, "server_error", "model_unavailable"),
     errors.ModelFailed: Row(500, "server_error", "model_failed"),
+    errors.SourceFailed: Row(502, "server_error", "source_failed", retry=False),
     errors.DeadlineExceeded: Row(504, "server_error", "deadline_exceeded", retry=False),
     errors.Damaged: Row(500, "server_error", "damaged", retry=False),
     errors.StorageFull: Row(507, "server_error", "storage_full", retry=False),

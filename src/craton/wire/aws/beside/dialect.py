@@ -97,7 +97,9 @@ def _target_table(model: ServiceModel, handlers: Mapping[str, Handle]) -> Target
 
     def write(error: CratonError, request: Request) -> Reply:
         name = error_name(error, service.error_statuses)
-        status = 500 if name.startswith("InternalServer") else 400  # this protocol knows two; the name tells
+        refused = isinstance(error, errors.Unauthenticated | errors.Forbidden)
+        # The protocol knows 400 and 500; clients go by the name. Who may not come in is told so by 403 everywhere.
+        status = 403 if refused else 500 if name.startswith("InternalServer") else 400
         body = {"__type": name, "message": str(error)}
         return json_reply(status, body, error_headers(error, name, request))
 

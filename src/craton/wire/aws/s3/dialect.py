@@ -11,7 +11,7 @@ from craton.buckets.digests import ALGORITHMS, Digests
 from craton.core.access import Action
 from craton.wire.aws.model import ServiceModel, load_models
 from craton.wire.aws.reading import Decoders
-from craton.wire.aws.s3.buckets import BucketHandlers
+from craton.wire.aws.s3.buckets import EMPTY, NOT_SET, BucketHandlers
 from craton.wire.aws.s3.describing import check_md5, md5_of
 from craton.wire.aws.s3.errors import not_implemented, write_error
 from craton.wire.aws.s3.listing import ListingHandlers
@@ -25,6 +25,7 @@ from craton.wire.http import Handler, Reply, Request, Route
 Handle = Callable[[Operation, Request, dict[str, Any]], Awaitable[Reply]]
 
 SERVICE = "s3"
+NEVER_SET = "cannot be set here, which is what it answers"
 MAX_OBJECT = 5 * 2**30  # bytes of one PUT, as S3 has it
 MAX_FRAMING = 2**26  # bytes more, where it comes in signed chunks
 MAX_BODY = 4 * 2**20  # of an XML document
@@ -80,7 +81,7 @@ class S3Dialect:
             action=Action.READ if operation.method in {"GET", "HEAD"} else Action.WRITE,
             status="real" if handle else "refused",
             max_body=MAX_OBJECT + MAX_FRAMING if streams else MAX_BODY,
-            note=SERVICE,
+            note=NEVER_SET if operation.name in {*NOT_SET, *EMPTY} else SERVICE,
             streams=streams,
         )
 

@@ -6,7 +6,6 @@ https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html
 from __future__ import annotations
 
 from http import HTTPStatus
-from urllib.parse import unquote
 
 from craton.buckets.values import ConditionFailed, RangeMissed
 from craton.core import errors
@@ -85,7 +84,7 @@ def write_error(error: CratonError, request: Request) -> Reply:
     code, status = code_of(error)
     if status == HTTPStatus.NOT_MODIFIED:
         return Reply(status, b"", {"x-amz-request-id": request.request_id})
-    fields = {"Code": code, "Message": str(error), "Resource": unquote(request.path, errors="replace")[:2000]}
+    fields = {"Code": code, "Message": str(error), "Resource": request.path[:2000]}
     if isinstance(error, S3Error):
         fields |= error.fields
     headers = {"content-type": "application/xml", "x-amz-request-id": request.request_id}

@@ -1,0 +1,68 @@
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from craton.index.protocol import Found, Hit
+from craton.knowledge.retrieval.candidates import Candidate, merged, ranked
+
+
+def hits(*scored: tuple[int, int, float]) -> tuple[Hit, ...]:
+    return tuple(Hit(piece, chunk, "d", score) for piece, chunk, score in scored)
+
+
+def leg(top: float) -> st.SearchStrategy[tuple[Hit, ...]]:
+    """Best first, each piece once; piece n is in chunk n // 3."""
+    pairs = st.lists(
+        st.tuples(st.integers(1, 40), st.floats(0, top, width=32)), max_size=30, unique_by=lambda pair: pair[0]
+    )
+    return pairs.map(
+        lambda found: hits(*sorted(((n, n // 3, score) for n, score in found), key=lambda hit: (-hit[2], hit[0])))
+    )
+
+
+found = st.builds(Found, leg(1.0), leg(30.0))
+
+
+def test_both_legs_by_hand() -> None:
+    both = Found(hits((1, 10, 0.8), (2, 20, 0.6), (3, 30, 0.4)), hits((2, 20, 9.0), (3, 30, 3.0)))
+    order = ranked(both, {1, 2, 3})
+    assert [one.chunk for one in order] == [20, 10, 30]
+    assert [one.score for one in order] == pytest.approx([0.5 * 0.5 + 0.5 * 1.0, 0.5 * 1.0, 0.5 * 3.0 / 9.0])
+
+
+def test_a_full_lexical_leg_is_stretched_from_its_last_hit() -> None:
+    order = ranked(Found((), hits((1, 10, 9.0), (2, 20, 5.0), (3, 30, 3.0))), {1, 2, 3}, depth=3)
+    assert [one.score for one in order] == pytest.approx([1.0, 2 / 6, 0.0])
+
+
+def test_cosines_that_lie_close_together_are_not_torn_apart_by_stretching() -> None:
+    both = Found(hits((1, 10, 0.51), (2, 20, 0.5)), hits((2, 20, 3.0), (1, 10, 2.9)))
+    first, second = ranked(both, {1, 2})
+    assert first.score - second.score < 0.05
+
+
+def test_a_chunk_counts_as_its_best_piece() -> None:
+    order = ranked(Found(hits((1, 10, 0.8), (2, 20, 0.7), (3, 10, 0.2))), {1, 2, 3})
+    assert order == [Candidate(10, 0.8, (1, 3)), Candidate(20, 0.7, (2,))]
+
+
+@given(found)
+def test_scores_lie_between_0_and_1_and_each_chunk_is_there_once(given: Found) -> None:
+    order = ranked(given, range(100))
+    assert all(0 <= one.score <= 1 for one in order)
+    assert [one.score for one in order] == sorted((one.score for one in order), reverse=True)
+    assert len({one.chunk for one in order}) == len(order)
+    assert {piece for one in order for piece in one.pieces} == {hit.id for hit in (*given.dense, *given.lexical)}
+
+
+@given(found, st.sets(st.integers(1, 40)))
+def test_nothing_that_may_not_be_seen_is_ranked(given: Found, current: set[int]) -> None:
+    assert {piece for one in ranked(given, current) for piece in one.pieces} <= current
+
+
+def test_answers_to_several_questions_are_merged_with_all_their_pieces() -> None:
+    one = [Candidate(10, 0.9, (1,)), Candidate(20, 0.5, (2,))]
+    other = [Candidate(10, 0.3, (3, 1))]
+    assert merged([one, other], {10: 0.2, 20: 0.7}) == [Candidate(20, 0.7, (2,)), Candidate(10, 0.2, (1, 3))]
