@@ -46,6 +46,14 @@ role = "reader"                           # taken on for every question; it must
 tenants = ["default"]                     # who may use it; default: every tenant
 seconds = 30                              # that a question's query may take
 model = "deepseek-chat"                   # writes the queries, where a knowledge base names no model
+indexes = true                            # has pgvector, and may hold indexes: `craton kb create --index postgres`
+
+[sources]
+folders = ["/srv/handbooks"]              # that every tenant may name as a source of documents
+
+[qdrant.main]                             # a server that may hold indexes: `craton kb create --index qdrant`
+url = "http://127.0.0.1:6333"
+credential = "qdrant"                     # its API key, stored with `craton keys credential set qdrant`
 
 [jobs]
 at_once = 1                               # that run beside each other; default: one less than there are cores
@@ -160,7 +168,7 @@ class OutgoingSettings(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class DatabaseSettings(Struct, frozen=True, forbid_unknown_fields=True):
-    """url: of a PostgreSQL, best without a password: that is the credential."""
+    """url: of a PostgreSQL, best without a password: that is the credential. indexes: Craton may make tables in it."""
 
     url: Annotated[str, Meta(pattern="^postgres(ql)?://")]
     credential: str = ""
@@ -169,6 +177,20 @@ class DatabaseSettings(Struct, frozen=True, forbid_unknown_fields=True):
     tenants: tuple[str, ...] = ()
     seconds: Annotated[float, Meta(gt=0, le=600)] = 30.0
     model: str = ""
+    indexes: bool = False
+
+
+class SourceSettings(Struct, frozen=True, forbid_unknown_fields=True):
+    """folders: those, and what lies below them, any tenant may read as a source."""
+
+    folders: tuple[str, ...] = ()
+
+
+class QdrantSettings(Struct, frozen=True, forbid_unknown_fields=True):
+    """credential: the name under which the vault keeps the server's API key."""
+
+    url: Annotated[str, Meta(pattern="^https?://")]
+    credential: str = ""
 
 
 class JobSettings(Struct, frozen=True, forbid_unknown_fields=True):
@@ -188,6 +210,8 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     upstreams: dict[str, UpstreamSettings] = {}
     outgoing: OutgoingSettings = OutgoingSettings()
     databases: dict[str, DatabaseSettings] = {}
+    qdrant: dict[str, QdrantSettings] = {}
+    sources: SourceSettings = SourceSettings()
     jobs: JobSettings = JobSettings()
     prices: dict[str, Price] = field(default_factory=dict)
 

@@ -31,6 +31,10 @@ class Databases:
         """By its name or its ARN, the password filled in. Blocking. Raises NotFound."""
         return self._with_password(self._find(tenant, name)[1])
 
+    def operators_url(self, name: str) -> str:
+        """For the platform's own use, whatever the tenant. Blocking."""
+        return self._with_password(self._settings[name])
+
     def _find(self, tenant: str, name: str) -> tuple[str, DatabaseSettings]:
         for known, settings in self._settings.items():
             theirs = not settings.tenants or tenant in settings.tenants

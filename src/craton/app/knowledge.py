@@ -10,18 +10,17 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 from craton.app.databases import Databases
+from craton.app.indexes import index_places
 from craton.app.models import RunningModels
 from craton.app.platform import Platform
 from craton.core.errors import Unsupported
 from craton.core.knowledge import DataSource, KnowledgeBase
-from craton.data.api.live import LiveOptions, check_live
+from craton.data.api.options import LiveOptions, check_live
 from craton.data.chunking.chunker import TokenizerChunker
 from craton.data.documents import Chunker, Embeds, Source
 from craton.data.parsing.pool import ParserPool
 from craton.data.sources.factory import Sources as OpenSources
 from craton.data.sources.options import read_options
-from craton.index.edge import EdgeIndexes
-from craton.index.protocol import Indexes
 from craton.knowledge.answering.answerer import Answerer
 from craton.knowledge.answering.given import GivenDocuments
 from craton.knowledge.bases import Bases
@@ -57,7 +56,7 @@ class RunningKnowledge:
 
     def __init__(self, platform: Platform, models: RunningModels) -> None:
         database, clock, serving = platform.database, time.time, models.inference
-        self._places = _places(platform)
+        self._places = index_places(platform, models.outgoing.get)
         self._syncing = Syncing(database, self._places, clock)
         self._parser = ParserPool()
         wake = self._syncing.wake
@@ -101,14 +100,9 @@ class RunningKnowledge:
 
     async def close(self) -> None:
         await self._syncing.close()
-        for indexes in self._places.values():
+        for indexes in set(self._places.values()):
             await indexes.close()
         await self._parser.close()
-
-
-def _places(platform: Platform) -> dict[str, Indexes]:
-    """Where indexes can live: the embedded one, and the servers that the operator registered."""
-    return {"edge": EdgeIndexes(platform.home.indexes)}
 
 
 def open_sources(platform: Platform, models: RunningModels) -> OpenSources:
@@ -118,13 +112,14 @@ def open_sources(platform: Platform, models: RunningModels) -> OpenSources:
         secret=platform.vault.get,
         hub=platform.hub,
         buckets=platform.buckets,
+        allowed_folders=[Path(folder).expanduser() for folder in platform.settings.sources.folders],
     )
 
 
 @asynccontextmanager
 async def ingest_parts(platform: Platform) -> AsyncIterator[IngestParts]:
     """What the job needs, with models and parsers of its own: it must not hold up those who wait for an answer."""
-    models = RunningModels(platform, Fanout([]))
+    models = RunningModels(platform, Fanout([]), keep_content=False)
     parser = ParserPool()
     sources = open_sources(platform, models)
     tokenizers = _Tokenizers(platform)

@@ -47,13 +47,17 @@ class OutgoingClient:
 class RunningModels:
     """`inference` is the way to them. `start` before it is used, `close` at the end."""
 
-    def __init__(self, platform: Platform, tracer: Tracer) -> None:
+    def __init__(self, platform: Platform, tracer: Tracer, *, keep_content: bool = True) -> None:
+        """keep_content: whether traces may hold what models were told, where the operator wants that at all."""
         settings = platform.settings
         self.outgoing = OutgoingClient(settings)
         self._checker = Checker()
         self._warming: asyncio.Task[None] | None = None
         self.meter = Meter(
-            platform.database, time.time, keep_content=settings.traces.content, keep_days=settings.traces.days
+            platform.database,
+            time.time,
+            keep_content=keep_content and settings.traces.content,
+            keep_days=settings.traces.days,
         )
         connector = Connector(settings.upstreams, platform.vault, self.outgoing.get)
         loader = EngineLoader(platform.blobs.path, _engine_options(platform), connector.connect)

@@ -32,8 +32,11 @@ KEY_SECONDS = 2.0  # how long a stored key is believed: one that was replaced ne
 
 
 def allowed_hosts(settings: Settings) -> tuple[str, ...]:
-    """The outgoing allow-list: configured upstreams, by scheme, host and port, and what [outgoing] names."""
-    urls = [urlsplit(upstream.url) for upstream in settings.upstreams.values()]
+    """The outgoing allow-list: configured upstreams and Qdrant servers, by scheme, host and port, and what [outgoing]
+    names."""
+    addresses = [upstream.url for upstream in settings.upstreams.values()]
+    addresses += [server.url for server in settings.qdrant.values()]
+    urls = [urlsplit(address) for address in addresses]
     return (*(f"{url.scheme}://{url.netloc}" for url in urls), *settings.outgoing.allow)
 
 

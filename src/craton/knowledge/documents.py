@@ -172,6 +172,18 @@ class Documents:
             token.remember(connection, encode(answer))
         return answer
 
+    async def find(self, tenant: str, base: str, source: str, document: str) -> Document:
+        return await asyncio.to_thread(self._find, tenant, base, source, document)
+
+    def _find(self, tenant: str, base: str, source: str, document: str) -> Document:
+        with self._database.read() as connection:
+            found = find_source(connection, tenant, find_base(connection, tenant, base).id, source)
+            mine = documents_of(tenant, found.knowledge_base, found.id)
+            row = connection.execute(select(documents).where(mine, documents.c.id == document)).one_or_none()
+        if row is None or row.status == "deleting":
+            raise NotFound("document", document[:200])
+        return document_of(row)
+
     async def text(self, tenant: str, base: str, document: str, user: str = "") -> tuple[Document, str]:
         return await asyncio.to_thread(self._text, tenant, base, document, user)
 

@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 
 from craton.access.outgoing import outgoing
 from craton.core.errors import InvalidRequest, OutgoingRefused, SourceFailed, TooLarge
-from craton.data.api.live import LiveOptions, LiveRecord, _request, ask_live, check_live
+from craton.data.api.live import LiveRecord, _request, ask_live
+from craton.data.api.options import LiveOptions, check_live
 from craton.data.sources.options import read_options
 
 pytestmark = pytest.mark.anyio

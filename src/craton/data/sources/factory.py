@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
 class Sources:
     """buckets, hub: as the sources' modules ask. client: gives the one outgoing HTTP client. databases: (tenant,
-    name) -> PostgreSQL URL, raises NotFound. secret: (tenant, name) -> a credential from the vault, raises NotFound; blocking.
-    allowed_folders: those, and what lies below them, may be read.
+    name) -> PostgreSQL URL, raises NotFound. secret: (tenant, name) -> a credential from the vault, raises NotFound;
+    blocking. allowed_folders: those, and what lies below them, may be read.
     """
 
     def __init__(

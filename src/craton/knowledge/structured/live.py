@@ -8,11 +8,13 @@ from typing import TYPE_CHECKING
 
 from craton.core.errors import CratonError
 from craton.core.knowledge import DataSource, Location, Passage
-from craton.data.api.live import LiveOptions, LiveRecord, ask_live
+from craton.data.api.options import LiveOptions
 from craton.data.sources.options import read_options
 
 if TYPE_CHECKING:
     import httpx
+
+    from craton.data.api.live import LiveRecord
 
 Secret = Callable[[str, str], Awaitable[str]]
 """(tenant, credential's name) -> the secret. Raises NotFound."""
@@ -39,6 +41,8 @@ class LiveSources:
         return tuple(passages), tuple(failure for _, failure in answers if failure)
 
     async def _one(self, source: DataSource, question: str) -> tuple[Sequence[Passage], str]:
+        from craton.data.api.live import ask_live  # brings the HTTP client, which most servers never need
+
         try:
             options = read_options(source.spec.options, LiveOptions)
             credential = source.spec.credential

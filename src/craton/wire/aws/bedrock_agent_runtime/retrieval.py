@@ -6,12 +6,12 @@ from collections.abc import Collection
 
 from craton.core.chat import Json
 from craton.core.errors import InvalidRequest, Unsupported
-from craton.core.knowledge import Reranking, RetrieveRequest
+from craton.core.knowledge import Document, Reranking, RetrieveRequest
 from craton.knowledge.protocol import Documents, Retrieving
 from craton.wire.aws.bedrock_agent_runtime.filters import read_filter
 from craton.wire.aws.bedrock_agent_runtime.passages import write_content, write_location, write_metadata
 from craton.wire.aws.handling import Handle, call_of, next_token, refuse_members
-from craton.wire.aws.names import model_name
+from craton.wire.aws.names import knowledge_base_id, model_name
 from craton.wire.aws.service import Operation
 from craton.wire.http import Reply, Request
 
@@ -38,7 +38,7 @@ class RetrievalOperations:
             raise InvalidRequest("must not be empty", "retrievalQuery.text")
         refuse_guardrail(value)
         asked = read_retrieval(
-            value["knowledgeBaseId"],
+            knowledge_base_id(value["knowledgeBaseId"], request.authenticated.tenant),
             value.get("retrievalConfiguration", {}),
             query=query["text"],
             user=value.get("userContext", {}).get("userId", ""),
@@ -58,11 +58,11 @@ class RetrievalOperations:
         return operation.write({"retrievalResults": results, **next_token(found.cursor)})
 
     async def check_access(self, operation: Operation, request: Request, value: Json) -> Reply:
-        document, _ = await self._documents.text(request.authenticated.tenant, *_document(value))
+        document = await self._document(request, value)
         return operation.write({"hasAccess": document.access.admits(value["userContext"]["userId"])})
 
     async def get_access(self, operation: Operation, request: Request, value: Json) -> Reply:
-        document, _ = await self._documents.text(request.authenticated.tenant, *_document(value))
+        document = await self._document(request, value)
         access = {
             name: {"memberRelation": "OR", "conditions": [{"conditionOperator": "OR", "users": _write_users(users)}]}
             for name, users in (("allowList", document.access.allow), ("denyList", document.access.deny))
@@ -70,9 +70,10 @@ class RetrievalOperations:
         }
         return operation.write({"documentAcl": access})
 
-
-def _document(value: Json) -> tuple[str, str]:
-    return value["knowledgeBaseId"], value["documentId"]
+    async def _document(self, request: Request, value: Json) -> Document:
+        tenant = request.authenticated.tenant
+        base = knowledge_base_id(value["knowledgeBaseId"], tenant)
+        return await self._documents.find(tenant, base, value["dataSourceId"], value["documentId"])
 
 
 def _write_users(users: Collection[str]) -> list[Json]:
