@@ -37,6 +37,7 @@ def test_the_documented_example_says_what_it_says(tmp_path: Path) -> None:
     assert allowed_hosts(settings) == (
         "https://api.deepseek.com",
         "https://bedrock-runtime.us-east-1.amazonaws.com",
+        "http://127.0.0.1:6333",
         "huggingface.co",
     )
     assert settings.prices == {"deepseek-chat": Price(0.27, 1.10)}

@@ -109,7 +109,6 @@ def test_a_filter_that_makes_no_sense_is_refused(base: Base) -> None:
         one("greaterThan", "year", "yesterday"),
         one("in", "team", "core"),
         one("startsWith", "name", 5),
-        {**one("equals", "a", 1), **one("notEquals", "b", 2)},
         {"orAll": [nested] * 201},
     ):
         code, status, message = told(lambda given=given: base.retrieve("x", filter=given))  # type: ignore[misc]
@@ -195,7 +194,6 @@ def test_what_cannot_be_done_is_refused_and_not_dropped(base: Base, aws: Aws) ->
 def test_a_base_is_named_by_its_arn_too(base: Base, aws: Aws) -> None:
     arn = aws.agent.get_knowledge_base(knowledgeBaseId=base.id)["knowledgeBase"]["knowledgeBaseArn"]
     assert Base(aws, arn).retrieve("lighthouse") == base.retrieve("lighthouse")
-    assert Base(aws, arn).ask("Which lighthouse?", model="echo")["sessionId"]
     foreign = arn.replace(arn.split(":")[4], "000000000000")
     assert told(lambda: Base(aws, foreign).retrieve("lighthouse"))[0] == "ResourceNotFoundException"
 

@@ -27,8 +27,8 @@ PACKAGE = Path(craton.__file__).parent
 
 @pytest.fixture(scope="module", autouse=True)
 def every_table() -> None:
-    for path in PACKAGE.glob("*/tables.py"):
-        importlib.import_module(f"craton.{path.parent.name}.tables")
+    for path in PACKAGE.rglob("tables.py"):
+        importlib.import_module(".".join(["craton", *path.relative_to(PACKAGE).with_suffix("").parts]))
 
 
 def test_the_migrated_tables_are_the_declared_ones(database: Database) -> None:

@@ -31,6 +31,7 @@ from craton.wire.http import Request, Route
 from craton.wire.native import NativeDialect
 from craton.wire.native_jobs import JobsDialect
 from craton.wire.native_knowledge import NativeKnowledge
+from craton.wire.native_measuring import MeasuringDialect
 from craton.wire.openai.dialect import OpenAIDialect
 from craton.wire.openai.errors import write_error as write_openai_error
 from craton.wire.router import Router
@@ -77,6 +78,7 @@ class Server:
             NativeDialect(self._backstage),
             JobsDialect(self._platform.jobs),
             NativeKnowledge(self._knowledge.knowledge),
+            MeasuringDialect(self._knowledge.knowledge.measuring),
         )
         return [route for dialect in dialects for route in dialect.routes()]
 

@@ -14,6 +14,7 @@ from craton.cli.chat import default_model
 from craton.cli.completion import complete_model
 from craton.cli.connection import Connection, connect, connection_options, error_sentence
 from craton.cli.errors import ServerError
+from craton.cli.marking import UNSUPPORTED, Marking
 from craton.cli.output import hint, json_option, print_json, printable, say
 from craton.cli.screen import Screen
 
@@ -29,6 +30,7 @@ HOW = {
 @click.argument("question")
 @click.option("--model", "-m", metavar="MODEL", shell_complete=complete_model, help="Default: the starter model.")
 @click.option("--top", type=click.IntRange(1, 100), default=5, show_default=True, metavar="N", help="Passages to read.")
+@click.option("--max-tokens", type=click.IntRange(1), metavar="N", help="The longest answer that a model writes.")
 @click.option("--session", default="", metavar="ID", help="Go on with an earlier conversation.")
 @click.option("--extract", "answering", flag_value="extract", help="Quote the sources, whatever the model.")
 @click.option("--generate", "answering", flag_value="generate", help="Let the model write, however weak it is.")
@@ -39,6 +41,7 @@ def ask(
     question: str,
     model: str | None,
     top: int,
+    max_tokens: int | None,
     session: str,
     answering: str | None,
     url: str | None,
@@ -55,6 +58,7 @@ def ask(
         "question": question,
         "model": model or default_model(connection),
         "retrieval": {"knowledge_base": "", "query": "", "top": top},
+        "sampling": {} if max_tokens is None else {"max_tokens": max_tokens},
         "session": session,
         "answering": answering or "auto",
     }
@@ -65,7 +69,9 @@ def ask(
 
 
 def answer_events(connection: Connection, base: str, body: dict[str, Any]) -> Generator[dict[str, Any]]:
-    """The events of `core.knowledge.AnswerEvent` as JSON. Raises NoServer, ServerError."""
+    """The events of `core.knowledge.AnswerEvent` as JSON; before them {"type": "asked", "request_id": ...}.
+
+    Raises NoServer, ServerError."""
     import httpx
 
     try:
@@ -75,11 +81,17 @@ def answer_events(connection: Connection, base: str, body: dict[str, Any]) -> Ge
         ):
             if not response.is_success:
                 raise ServerError(error_sentence(response.status_code, response.read()))
+            request_id = response.headers.get("x-request-id", "")
+            yield {"type": "asked", "request_id": request_id}
+            last = ""
             for line in response.iter_lines():
                 event = msgspec.json.decode(line)
                 if "error" in event:
                     raise ServerError(str(event["error"]["message"]))
+                last = event["type"]
                 yield event
+            if last != "ended":
+                raise ServerError(f"The answer broke off. See: craton trace {request_id}")
     except httpx.HTTPError as error:
         raise connection.failure(error) from error
 
@@ -87,9 +99,12 @@ def answer_events(connection: Connection, base: str, body: dict[str, Any]) -> Ge
 def _whole(connection: Connection, base: str, body: dict[str, Any]) -> dict[str, Any]:
     text: list[str] = []
     citations = []
+    asked: dict[str, Any] = {}
     started: dict[str, Any] = {}
     for event in answer_events(connection, base, body):
-        if event["type"] == "started":
+        if event["type"] == "asked":
+            asked = event
+        elif event["type"] == "started":
             started = event
         elif event["type"] == "text":
             text.append(event["text"])
@@ -100,6 +115,7 @@ def _whole(connection: Connection, base: str, body: dict[str, Any]) -> dict[str,
         "how": started["how"],
         "model": started.get("model", ""),
         "session": started["session"],
+        "request_id": asked["request_id"],
         "citations": citations,
     }
 
@@ -107,44 +123,39 @@ def _whole(connection: Connection, base: str, body: dict[str, Any]) -> dict[str,
 def show_answer(connection: Connection, base: str, body: dict[str, Any]) -> None:
     """Writes the answer to stdout as it arrives, and its sources below it. body: an `AskRequest` as JSON."""
     screen = Screen(body["model"])
-    citations: list[dict[str, Any]] = []
-    sources: dict[str, int] = {}
+    marking = Marking(lambda text: screen.write(Piece("text", text)))
+    asked: dict[str, Any] = {}
     started: dict[str, Any] = {}
     try:
         with closing(answer_events(connection, base, body)) as events:
             for event in events:
-                if event["type"] == "started":
+                if event["type"] == "asked":
+                    asked = event
+                elif event["type"] == "started":
                     started = event
                 elif event["type"] == "text":
-                    screen.write(Piece("text", event["text"]))
-                elif event["type"] == "citation" and event["references"]:
-                    citations.append(event)
-                    screen.write(Piece("text", _marks(event, sources)))
+                    marking.text(event["text"])
+                elif event["type"] == "citation":
+                    marking.citation(event)
     finally:
+        marking.end()
         screen.end_line()
         screen.close()
-    _show_sources(citations, sources)
+    _show_sources(marking)
     if started["how"] in HOW:
         say(HOW[started["how"]].format(model=body["model"]), dim=True)
+    hint(f"What was read for it: craton trace {asked['request_id']}")
     hint(f"Go on: craton ask {base} --session {started['session']} ...")
 
 
-def _marks(citation: dict[str, Any], sources: dict[str, int]) -> str:
-    """ " [1][3]": the numbers of the sources, given as they come."""
-    uris = [reference["passage"]["location"]["uri"] for reference in citation["references"]]
-    numbers = [sources.setdefault(uri, len(sources) + 1) for uri in uris]
-    return " " + "".join(f"[{number}]" for number in dict.fromkeys(numbers))
-
-
-def _show_sources(citations: list[dict[str, Any]], sources: dict[str, int]) -> None:
-    if not sources:
-        return
-    click.echo()
-    for uri, number in sources.items():
+def _show_sources(marking: Marking) -> None:
+    if marking.numbers or marking.unsupported:
+        click.echo()
+    for uri, number in marking.numbers.items():
         click.echo(f"[{number}] {printable(uri)}")
         quotes = {
             reference["passage"]["text"][reference["start"] : reference["end"]]: reference["passage"]
-            for citation in citations
+            for citation in marking.citations
             for reference in citation["references"]
             if reference["passage"]["location"]["uri"] == uri
         }
@@ -152,3 +163,5 @@ def _show_sources(citations: list[dict[str, Any]], sources: dict[str, int]) -> N
             words = " ".join(printable(quote).split())
             where = f"page {passage['page']}: " if passage.get("page") else ""
             click.echo(f"    {where}“{words[:QUOTED]}{'…' if len(words) > QUOTED else ''}”")
+    if marking.unsupported:
+        click.echo(f"{UNSUPPORTED} Nothing that was read supports it.")

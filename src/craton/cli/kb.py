@@ -116,7 +116,7 @@ def sync(name: str, confirm_shrinking: bool, wait: bool, url: str | None, key: s
     ingestions = [
         _ingest(connection, name, source["id"], wait=wait, **options)
         for source in sources
-        if source["spec"]["kind"] != "direct"
+        if source["spec"]["kind"] != "direct" and not source["spec"].get("options", {}).get("live")
     ]
     if as_json:
         print_json(ingestions)

@@ -25,6 +25,7 @@ COMMANDS = {
     "keys": "craton.cli.keys:keys",
     "usage": "craton.cli.usage:usage",
     "trace": "craton.cli.trace:trace",
+    "evaluate": "craton.cli.evaluate:evaluate",
     "demo": "craton.cli.demo:demo",
     "learn": "craton.cli.learn:learn",
     "job": "craton.cli.job:job",

@@ -56,7 +56,7 @@ def trace(request_id: str | None, limit: int, url: str | None, key: str | None, 
 def plain_id(text: str) -> str:
     """Without what OpenAI's and Anthropic's answers put before it."""
     plain = text.strip().removeprefix("chatcmpl-").removeprefix("msg_")
-    if not plain.isalnum():
+    if not plain.replace(".", "").isalnum():
         raise click.BadParameter(f"{text!r} is not the id of a request", param_hint="ID")
     return plain
 
@@ -112,10 +112,15 @@ def _print_one(found: dict[str, Any]) -> None:
             "Cost": row["cost"],
         }
     )
+    if found.get("parts"):
+        _print_block("made on its way", "\n".join(f"craton trace {part}" for part in found["parts"]))
     if found["request"] is None:
         hint("\nThe content was not kept ([traces] in config.toml), or is older than its days.")
         return
-    _print_request(found["request"])
+    if "question" in found["request"]:
+        _print_asked(found["request"])
+    else:
+        _print_request(found["request"])
     _print_answer(found["answer"])
 
 
@@ -134,6 +139,26 @@ def _print_request(request: dict[str, Any]) -> None:
         _print_block(message["role"], _parts(message["parts"]))
     for text in request.get("inputs", ()):
         _print_block("input", str(text))
+
+
+def _print_asked(asked: dict[str, Any]) -> None:
+    """A question to documents: what was searched for, what was found, what the answer rests on."""
+    _print_block("question", asked["question"])
+    if asked["query"] != asked["question"]:
+        _print_block("searched for", asked["query"])
+    sources = [
+        f"{source['score']:.3f}  {source['uri']}  characters {source['start']} to {source['end']}"
+        for source in asked["sources"]
+    ]
+    _print_block("found", "\n".join(sources) or "nothing")
+    rests = [f"{cited['start']} to {cited['end']}: {_place(cited)}" for cited in asked["citations"]]
+    _print_block(f"answered: {asked['how']}", "\n".join(["characters of the answer rest on", *rests] if rests else []))
+
+
+def _place(cited: dict[str, Any]) -> str:
+    if not cited["document"]:
+        return "nothing"
+    return f"document {cited['document']}, characters {cited['source_start']} to {cited['source_end']}"
 
 
 def _print_answer(answer: Any) -> None:

@@ -13,7 +13,7 @@ from typing import Any
 from msgspec.structs import replace
 from sqlalchemy import ColumnElement, Connection, Row, insert, select, update
 
-from craton.core.errors import Conflict, InvalidRequest, NotFound
+from craton.core.errors import Conflict, InvalidRequest, NotFound, Unsupported
 from craton.core.job import Job, JobSpec
 from craton.core.knowledge import DataSource, Ingestion, KnowledgeBase, Statistics
 from craton.jobs.queue import Jobs
@@ -21,6 +21,7 @@ from craton.jobs.rows import is_job, to_job
 from craton.jobs.rows import table as job_rows
 from craton.knowledge.protocol import Page
 from craton.knowledge.rows import decode, encode, find_base, find_source, new_id, paged
+from craton.knowledge.structured.live import is_live
 from craton.knowledge.tables import ingestions
 from craton.knowledge.tokens import Token
 from craton.store.database import Database
@@ -175,7 +176,8 @@ class Ingestions:
 
 
 def usable(connection: Connection, tenant: str, base: str, source: str) -> tuple[KnowledgeBase, DataSource]:
-    """A base and its source that documents can go into. Raises NotFound, Conflict, InvalidRequest."""
+    """A base and its source that documents can go into. Raises NotFound, Conflict, InvalidRequest,
+    Unsupported."""
     found = find_base(connection, tenant, base)
     data_source = find_source(connection, tenant, found.id, source)
     if found.status == "deleting":
@@ -184,6 +186,8 @@ def usable(connection: Connection, tenant: str, base: str, source: str) -> tuple
         raise InvalidRequest("this knowledge base asks a database; it takes no documents", "knowledge_base")
     if data_source.status == "deleting":
         raise Conflict("data source", data_source.name, "it is being deleted")
+    if is_live(data_source):
+        raise Unsupported("Reading a live source into a knowledge base", "It is asked with each question.")
     return found, data_source
 
 

@@ -14,11 +14,13 @@ from craton.store.database import Database
 
 
 class Trace(Struct, frozen=True):
-    """row: the request's usage row. request and answer: `core.chat` values as JSON, None when not kept."""
+    """row: the request's usage row. request and answer: what was asked and said as JSON, None when not kept. parts:
+    the ids of the calls to models that it made on its way, in order."""
 
     row: dict[str, Any]
     request: Any
     answer: Any
+    parts: tuple[str, ...] = ()
 
 
 class UsageLine(Struct, frozen=True):
@@ -46,6 +48,8 @@ class History:
             row = connection.execute(select(requests).where(mine)).mappings().first()
             kept = (traces.c.tenant == tenant) & (traces.c.request_id == request_id)
             content = connection.execute(select(traces.c.request, traces.c.answer).where(kept)).first()
+            made = (requests.c.tenant == tenant) & requests.c.id.startswith(f"{request_id}.", autoescape=True)
+            parts = connection.execute(select(requests.c.id).where(made).order_by(requests.c.started)).scalars().all()
         if row is None:
             raise NotFound("request", request_id[:100])
         request, answer = content or ("", "")
@@ -53,6 +57,7 @@ class History:
             dict(row),
             msgspec.json.decode(request) if request else None,
             msgspec.json.decode(answer) if answer else None,
+            tuple(parts),
         )
 
     def recent(self, tenant: str, limit: int = 20) -> list[dict[str, Any]]:

@@ -97,7 +97,8 @@ class NativeKnowledge:
         retrieval = asked.retrieval or RetrieveRequest("", asked.question)
         asked = replace(asked, retrieval=replace(retrieval, knowledge_base=await self._id(request)))
         events = self._knowledge.answering.ask(_call(request, "AskKnowledgeBase"), asked)
-        return Reply(200, _lines(events, await anext(events), request), {"content-type": "application/x-ndjson"})
+        headers = {"content-type": "application/x-ndjson", "x-request-id": request.request_id}
+        return Reply(200, _lines(events, await anext(events), request), headers)
 
     async def _sources(self, request: Request) -> Reply:
         found = await self._knowledge.sources.list(_tenant(request), await self._id(request), _page(request))

@@ -243,7 +243,7 @@ async def test_every_answer_leaves_one_record_of_its_own_beside_its_models(datab
     ids = [record.id for record in world.records.all]
     assert len(set(ids)) == len(ids)
     own = world.records.all[-1]
-    assert [identifier.removeprefix(own.id) for identifier in ids] == ["answer", ""]
+    assert [identifier.removeprefix(own.id) for identifier in ids] == [".answer", ""]
     assert isinstance(own.request, Asked)
     assert (own.request.how, own.request.unsupported, own.resolved) == ("generated", 0, "")
     cited = own.request.citations[0]

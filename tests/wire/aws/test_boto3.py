@@ -83,7 +83,7 @@ def test_models_are_listed_and_described(connect: Callable[..., Any]) -> None:
         ("bedrock-runtime", "invoke_model", {"modelId": "echo", "body": b"{}"}),
         ("bedrock-agent", "prepare_agent", {"agentId": "AGENT12345"}),
         ("bedrock-agent", "list_tags_for_resource", {"resourceArn": "arn:aws:bedrock:x:123456789012:agent/AGENT12345"}),
-        ("bedrock-agent-runtime", "retrieve", {"knowledgeBaseId": "KB12345678", "retrievalQuery": {"text": "hi"}}),
+        ("bedrock-agent-runtime", "list_sessions", {}),
     ],
 )
 def test_every_service_is_authenticated_before_anything_else(

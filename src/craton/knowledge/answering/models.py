@@ -22,8 +22,8 @@ def dot(one: Vector, other: Vector) -> float:
 
 
 class Calls:
-    """Numbers the calls to models that one answer makes: each leaves a row of its own under `IDname`, beside the
-    answer's own under `ID` (letters and digits only: `craton trace` reads them)."""
+    """Numbers the calls to models that one answer makes: each leaves a row of its own under `ID.name`, beside
+    the answer's own under `ID`: `craton trace` shows them together."""
 
     def __init__(self, call: Call) -> None:
         self._call = call
@@ -31,7 +31,7 @@ class Calls:
 
     def named(self, name: str) -> Call:
         count = self._made[name] = self._made.get(name, 0) + 1
-        suffix = name if count == 1 else f"{name}{count}"
+        suffix = f".{name}" if count == 1 else f".{name}{count}"
         return replace(self._call, request_id=self._call.request_id[: 64 - len(suffix)] + suffix)
 
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import re
 
 from craton.core.errors import InvalidRequest, NotFound, Unsupported
+from craton.wire.aws.account import account_of
 
 DEFAULT_REGION = "us-east-1"
 
@@ -37,21 +37,20 @@ def model_arn(model: str, region: str) -> str:
     return f"arn:aws:bedrock:{region or DEFAULT_REGION}::foundation-model/{model}"
 
 
-def account_of(tenant: str) -> str:
-    """The twelve digits that stand for a tenant where AWS has an account: always the same ones."""
-    return f"{int.from_bytes(hashlib.sha256(tenant.encode()).digest()[:8], 'big') % 10**12:012d}"
-
-
 def knowledge_base_arn(base: str, tenant: str, region: str) -> str:
     return f"arn:aws:bedrock:{region or DEFAULT_REGION}:{account_of(tenant)}:knowledge-base/{base}"
 
 
 def knowledge_base_id(identifier: str, tenant: str) -> str:
-    """The id inside a knowledge base's ARN, or the id itself. Raises InvalidRequest for another resource's ARN, and
-    NotFound for another account's."""
+    """The id inside a knowledge base's ARN, or the id itself.
+
+    Raises InvalidRequest for no ARN of Bedrock, Unsupported for another kind of resource, NotFound for another
+    account's knowledge base."""
     if not identifier.startswith("arn:"):
         return identifier
     match = _ACCOUNT_ARN.fullmatch(identifier)
+    if match is None and _ARN.fullmatch(identifier):
+        raise Unsupported("A resource other than a knowledge base here")
     if match is None:
         raise InvalidRequest("the ARN does not name a knowledge base", "resourceArn")
     if match[1] != account_of(tenant):

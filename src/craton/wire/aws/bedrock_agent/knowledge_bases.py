@@ -6,8 +6,10 @@ from craton.core.chat import Json
 from craton.core.errors import InvalidRequest, Unsupported
 from craton.core.knowledge import KnowledgeBase
 from craton.knowledge.protocol import Bases, NewKnowledgeBase
+from craton.wire.aws.account import account_of
+from craton.wire.aws.bedrock_agent.structured import read_structured
 from craton.wire.aws.handling import Handle, next_token, page_of, refuse_members
-from craton.wire.aws.names import account_of, knowledge_base_arn, model_arn, model_name
+from craton.wire.aws.names import knowledge_base_arn, model_arn, model_name
 from craton.wire.aws.service import Operation
 from craton.wire.aws.sigv4 import claimed_region
 from craton.wire.http import Reply, Request
@@ -77,6 +79,7 @@ def read_knowledge_base(value: Json) -> NewKnowledgeBase:
     configuration = value["knowledgeBaseConfiguration"]
     storage = value.get("storageConfiguration")
     index, register = _read_storage(storage) if storage else ("edge", "")
+    over = read_structured(configuration) if configuration["type"] == "SQL" else {}
     extra = {"roleArn": value["roleArn"], "configuration": configuration, "tags": value.get("tags", {})}
     return NewKnowledgeBase(
         name=value["name"],
@@ -84,7 +87,7 @@ def read_knowledge_base(value: Json) -> NewKnowledgeBase:
         embedder=_read_embedder(configuration),
         dimensions=_read_dimensions(configuration),
         index=index,
-        storage={**({"aws": storage} if storage else {}), **({"register": register} if register else {})},
+        storage={**({"aws": storage} if storage else {}), **({"register": register} if register else {}), **over},
         extra=extra,
         kind="sql" if configuration["type"] == "SQL" else "vector",
     )

@@ -27,7 +27,7 @@ from craton.wire.aws.bedrock_agent_runtime.passages import OWN, write_content, w
 from craton.wire.aws.bedrock_agent_runtime.retrieval import read_retrieval
 from craton.wire.aws.errors import stream_exception
 from craton.wire.aws.handling import Handle, call_of, refuse_members
-from craton.wire.aws.names import knowledge_base_id, model_name
+from craton.wire.aws.names import model_name
 from craton.wire.aws.service import Operation
 from craton.wire.http import Reply, Request
 
@@ -50,7 +50,7 @@ class GenerationOperations:
         text: list[str] = []
         citations: list[Json] = []
         guarded = False
-        async with closing(self._answering.ask(call_of(operation, request), read_ask(value, request.authenticated.tenant))) as events:
+        async with closing(self._answering.ask(call_of(operation, request), read_ask(value))) as events:
             started = await _start(events)
             async for event in events:
                 if isinstance(event, AnswerText):
@@ -71,7 +71,7 @@ class GenerationOperations:
         return reply
 
     async def stream(self, operation: Operation, request: Request, value: Json) -> Reply:
-        events = self._answering.ask(call_of(operation, request), read_ask(value, request.authenticated.tenant))
+        events = self._answering.ask(call_of(operation, request), read_ask(value))
         started = await _start(events)
         frames = self._frames(operation, request, events, started.how)
         reply = operation.write_stream({"sessionId": started.session}, frames)
@@ -104,7 +104,7 @@ async def _start(events: AsyncIterator[AnswerEvent]) -> AnswerStarted:
     return first
 
 
-def read_ask(value: Json, tenant: str) -> AskRequest:
+def read_ask(value: Json) -> AskRequest:
     """Raises InvalidRequest and Unsupported for what cannot be honoured."""
     configuration = value.get("retrieveAndGenerateConfiguration")
     if configuration is None:
@@ -130,7 +130,7 @@ def read_ask(value: Json, tenant: str) -> AskRequest:
         question=question,
         model=model_name(given["modelArn"]),
         retrieval=read_retrieval(
-            knowledge_base_id(given["knowledgeBaseId"], tenant),
+            given["knowledgeBaseId"],
             given.get("retrievalConfiguration", {}),
             query=question,
             user=value.get("userContext", {}).get("userId", ""),
