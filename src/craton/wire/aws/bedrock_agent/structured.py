@@ -44,10 +44,14 @@ def _engine(engine: Json) -> str:
 
 
 def _read_context(context: Json) -> Json:
-    tables, hidden, descriptions = [], [], {}
+    """A table that is only described restricts nothing."""
+    tables: list[str] = []
+    hidden: list[str] = []
+    descriptions: dict[str, str] = {}
     for table in context.get("tables", []):
         name = _name(table["name"])
-        (hidden if table.get("inclusion") == "EXCLUDE" else tables).append(name)
+        if inclusion := table.get("inclusion"):
+            (hidden if inclusion == "EXCLUDE" else tables).append(name)
         if table.get("description"):
             descriptions[name] = table["description"]
         for column in table.get("columns", []):
@@ -58,7 +62,7 @@ def _read_context(context: Json) -> Json:
                 descriptions[full] = column["description"]
     curated = [{"question": one["naturalLanguage"], "sql": one["sql"]} for one in context.get("curatedQueries", [])]
     given = {"tables": tables, "hidden": hidden, "descriptions": descriptions, "curated": curated}
-    schemas = sorted({name.partition(".")[0] for name in (*tables, *hidden)})
+    schemas = sorted({name.partition(".")[0] for name in (*tables, *hidden, *descriptions)})
     return {name: value for name, value in {**given, "schemas": schemas}.items() if value}
 
 
