@@ -30,6 +30,23 @@ def look(pid: int) -> Look:
     return Look(_kib(status["VmRSS"]), private, len(os.listdir(folder / "fd")), int(status["Threads"]))
 
 
+def proportional(pid: int) -> int:
+    """Bytes in memory, of which what it shares with other processes counts in part (PSS): such sizes may be added up.
+    0 when it is gone."""
+    try:
+        return _kib(_fields(_PROC / str(pid) / "smaps_rollup")["Pss"])
+    except (OSError, KeyError):
+        return 0
+
+
+def command_line(pid: int) -> list[str]:
+    """Empty when it is gone."""
+    try:
+        return (_PROC / str(pid) / "cmdline").read_text().split("\0")[:-1]
+    except OSError:
+        return []
+
+
 def descendants(pid: int) -> list[int]:
     """The processes below this one that live."""
     below: dict[int, list[int]] = {}

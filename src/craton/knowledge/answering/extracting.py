@@ -80,10 +80,12 @@ class Extraction(Struct, frozen=True):
 
     @property
     def quotes(self) -> tuple[Scored, ...]:
-        """One to three sentences, best first; none when there is no answer."""
+        """One to three sentences, best first; none when there is no answer. Beside the best, only what says something
+        that the question does not: a heading or a table's row that repeats its words is no second answer."""
         if not self.answered:
             return ()
-        return tuple(found for found in self.ranked[:MAX_QUOTES] if self.ranked[0].score - found.score <= NEAR)
+        best, *others = self.ranked[:MAX_QUOTES]
+        return (best, *(found for found in others if best.score - found.score <= NEAR and not found.features.empty))
 
 
 NOTHING = Extraction((), None, float("-inf"))

@@ -140,7 +140,7 @@ def _read_web(given: Json) -> Json:
         "exclude": crawler.get("exclusionFilters"),
         "max_pages": limits.get("maxPages"),
         "user_agent": crawler.get("userAgentHeader") or crawler.get("userAgent"),
-        "pages_per_minute": limits.get("rateLimit"),
+        "rate": limits.get("rateLimit"),
     }
     return {name: option for name, option in options.items() if option is not None}
 
