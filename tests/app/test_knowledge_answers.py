@@ -12,8 +12,8 @@ from tests.servers import RunningServer
 
 NO_ANSWER = "The sources do not hold an answer to this question."
 FILES = {
-    "keys.md": "# Keys\n\nEvery program gets a key of its own. A key can be rotated at any time: make a new one, give it "
-    "to the program, and revoke the old one. Keys expire after ninety days unless they are made with a longer life.",
+    "keys.md": "# Keys\n\nEvery program gets a key of its own. A key can be rotated at any time: make a new one, give "
+    "it to the program, and revoke the old one. Keys expire after ninety days unless they are made with a longer life.",
     "backups.md": "# Backups\n\nThe database is backed up every night at two. Backups are kept for thirty days.",
     "lamps.md": "# Lamps\n\nThe lamp of the Alpha lighthouse was lit by Ruth Carver in 1901. It burned whale oil.",
 }
@@ -92,15 +92,15 @@ def test_the_stream_adds_up_to_the_whole_answer(base: Base, aws: Aws, question: 
 
 
 def test_a_session_carries_the_subject_on(base: Base, aws: Aws) -> None:
-    first = base.ask("Who lit the lamp of the Alpha lighthouse?")
-    assert "Ruth Carver" in first["output"]["text"]
-    second = base.ask("And what did it burn?", session=first["sessionId"])
+    follow_up = "And when are they made?"
+    assert base.ask(follow_up)["output"]["text"] == NO_ANSWER  # alone it asks for nothing
+    first = base.ask("How long are backups kept?")
+    second = base.ask(follow_up, session=first["sessionId"])
     assert second["sessionId"] == first["sessionId"]
-    assert "whale oil" in second["output"]["text"]
-    assert keys(references(second))[0] == "lamps.md"
-    stream = aws.runtime.retrieve_and_generate_stream(**base.question("When was that?", session=first["sessionId"]))
+    assert keys(references(second))[0] == "backups.md"
+    stream = aws.runtime.retrieve_and_generate_stream(**base.question("And they?", session=first["sessionId"]))
     assert stream["sessionId"] == first["sessionId"]
-    assert fold(stream["stream"])["text"]
+    assert "ackups" in fold(stream["stream"])["text"]
 
 
 def test_a_filter_narrows_what_an_answer_may_rest_on(base: Base) -> None:
@@ -113,7 +113,7 @@ def test_a_filter_narrows_what_an_answer_may_rest_on(base: Base) -> None:
     ("name", "kind", "data"),
     [
         ("trip.txt", "text/plain", b"The ferry leaves at seven. The crossing takes four hours."),
-        ("trip.html", "text/html", b"<html><body><p>The ferry leaves at seven.</p><p>It takes four hours.</p></body></html>"),
+        ("trip.html", "text/html", b"<html><body><p>The ferry leaves at seven.</p><p>It is slow.</p></body></html>"),
     ],
 )  # fmt: skip
 def test_a_document_that_comes_with_the_question_is_answered_from(aws: Aws, name: str, kind: str, data: bytes) -> None:
@@ -166,7 +166,7 @@ def test_what_cannot_be_done_is_refused_and_not_dropped(base: Base, aws: Aws) ->
     assert told(lambda: base.ask("How long?", model=MINILM))[0] == "ValidationException"  # it does not write
 
 
-# --- reranking -------------------------------------------------------------------------------------------------------
+# --- reranking -----------------------------------------------------------------------------------------------------
 
 
 def rerank(aws: Aws, model: str, texts: list[Any], **options: Any) -> list[Json]:
@@ -194,7 +194,7 @@ def rerank(aws: Aws, model: str, texts: list[Any], **options: Any) -> list[Json]
 def test_texts_are_reranked_by_a_real_scorer(aws: Aws) -> None:
     texts = [
         "A lamp burned oil.",
-        {"note": "We keep the nightly copies for a month."},
+        {"note": "We keep the copies for a month."},
         "Backups are kept for thirty days.",
     ]
     results = rerank(aws, MINILM, texts)
@@ -220,7 +220,7 @@ def test_retrieval_can_be_reranked(base: Base) -> None:
     assert keys(results)[0] == "backups.md"
 
 
-# --- what is left behind, and what is not --------------------------------------------------------------------------------
+# --- what is left behind, and what is not ------------------------------------------------------------------------
 
 
 def test_an_answer_can_be_traced(base: Base, aws: Aws) -> None:
@@ -230,7 +230,7 @@ def test_an_answer_can_be_traced(base: Base, aws: Aws) -> None:
     assert "backups.md" in json.dumps(shown)
 
 
-HEAVY = ("tokenizers", "lxml", "qdrant_edge", "openvino", "xllamacpp", "pypdfium2", "numpy")
+HEAVY = ("tokenizers", "lxml", "qdrant_edge", "openvino", "xllamacpp", "pypdfium2")
 
 
 def test_the_server_loads_nothing_heavy_to_retrieve_and_to_answer(base: Base, model_server: RunningServer) -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from craton.core.errors import TooLarge
+from craton.core.errors import Damaged, InvalidRequest, TooLarge
 from craton.core.knowledge import Chunking, External, Location, Passage
 from craton.data.documents import Chunk, Chunker, Parsed, Parser
 from craton.knowledge.answering.models import Embed
@@ -35,8 +35,8 @@ class GivenDocuments:
         self._parser, self._chunker = parser, chunker
 
     async def passages(self, documents: Sequence[External], query: str, top: int, embed: Embed) -> tuple[Passage, ...]:
-        """The best chunks. Raises TooLarge, and what the parser raises: every document was asked about, so one that
-        cannot be read fails the question."""
+        """The best chunks. Raises TooLarge, InvalidRequest (a broken document), and what the parser raises: every
+        document was asked about, so one that cannot be read fails the question."""
         if len(documents) > MAX_DOCUMENTS:
             raise TooLarge("the documents of a question", MAX_DOCUMENTS, len(documents), "documents")
         if (size := sum(len(document.data) for document in documents)) > MAX_BYTES:
@@ -55,7 +55,10 @@ class GivenDocuments:
         with tempfile.TemporaryDirectory(prefix="craton-given-") as folder:
             path = Path(folder) / "document"
             await asyncio.to_thread(path.write_bytes, document.data)
-            return await self._parser.parse(path, document.name, document.media_type)
+            try:
+                return await self._parser.parse(path, document.name, document.media_type)
+            except Damaged as error:  # the caller's bytes, not ours
+                raise InvalidRequest(error.reason, document.name[:200]) from error
 
     async def _pieces(self, parsed: Sequence[Parsed]) -> list[_Piece]:
         pieces: list[_Piece] = []
