@@ -33,6 +33,7 @@ BIAS = -3.78
 MARGIN = -1.5
 MAX_QUOTES = 3
 NEAR = 1.5  # how far below the best score a sentence is still quoted
+SAYS = 3  # words that a sentence beside the best must bring
 
 
 class Features(Struct, frozen=True, array_like=True):
@@ -61,9 +62,12 @@ class Evidence(Struct, frozen=True, array_like=True):
 
 
 class Scored(Struct, frozen=True):
+    """says: how many words it has (numbers aside) that the question does not."""
+
     sentence: Sentence
     features: Features
     score: float
+    says: int
 
 
 class Extraction(Struct, frozen=True):
@@ -85,7 +89,7 @@ class Extraction(Struct, frozen=True):
         if not self.answered:
             return ()
         best, *others = self.ranked[:MAX_QUOTES]
-        return (best, *(found for found in others if best.score - found.score <= NEAR and not found.features.empty))
+        return (best, *(found for found in others if best.score - found.score <= NEAR and found.says >= SAYS))
 
 
 NOTHING = Extraction((), None, float("-inf"))
@@ -132,8 +136,10 @@ def _score(question: str, sentence: Sentence, cosine: float, passage: float, wei
     near = sum(weight for word, weight in weights.items() if word in sentence.around) / whole
     kind = expected(question)
     fits = 0.0 if kind is None else 1.0 if holds(kind, question, sentence.text) else -1.0
-    features = Features(cosine, own, near - own, fits, float(len(sentence.words - weights.keys()) < 3), passage)
-    return Scored(sentence, features, sum(w * x for w, x in zip(SCORE, _values(features), strict=True)))
+    new = sentence.words - weights.keys()
+    features = Features(cosine, own, near - own, fits, float(len(new) < 3), passage)
+    score = sum(w * x for w, x in zip(SCORE, _values(features), strict=True))
+    return Scored(sentence, features, score, sum(not word.isdecimal() for word in new))
 
 
 def _evidence(question: str, best: Scored, passage: Passage) -> Evidence:
