@@ -40,10 +40,22 @@ def postgres_server() -> Iterator[str]:
     folder = Path(tempfile.mkdtemp(prefix="craton-pg-"))  # not pytest's folder: the package loosens its parents
     server = server_package.get_server(folder / "data", cleanup_mode="stop")
     try:
-        yield server.get_uri(driver="psycopg")
+        url = server.get_uri(driver="psycopg")
+        _forget_the_disk(url)
+        yield url
     finally:
         server.cleanup()
         shutil.rmtree(folder)
+
+
+def _forget_the_disk(url: str) -> None:
+    """No test cuts the power of this server, so it need not wait for the disk."""
+    engine = sqlalchemy.create_engine(url, isolation_level="AUTOCOMMIT")
+    with engine.connect() as connection:
+        for setting in ("fsync", "synchronous_commit", "full_page_writes"):
+            connection.exec_driver_sql(f"ALTER SYSTEM SET {setting} = off")
+        connection.exec_driver_sql("SELECT pg_reload_conf()")
+    engine.dispose()
 
 
 @pytest.fixture
