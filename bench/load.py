@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import json
 import multiprocessing
 import re
@@ -17,7 +18,9 @@ from urllib.parse import urlsplit
 
 @dataclass(frozen=True)
 class Load:
-    """One request, sent again and again. connections: at once; seconds: how long."""
+    """Requests to one address, sent one after the other. connections: at once; seconds: how long. body: of every
+    request; or `bodies`, of one after the other, with which every connection begins elsewhere. each: more headers of
+    the request with that body (a signature)."""
 
     url: str
     method: str
@@ -25,12 +28,18 @@ class Load:
     body: bytes
     connections: int
     seconds: float
+    bodies: tuple[bytes, ...] = ()
+    each: tuple[dict[str, str], ...] = ()
 
-    def raw(self) -> bytes:
+    def raw(self) -> list[bytes]:
+        bodies = self.bodies or (self.body,)
+        return [self._raw(body, more) for body, more in zip(bodies, self.each or [{}] * len(bodies), strict=True)]
+
+    def _raw(self, body: bytes, more: dict[str, str]) -> bytes:
         parts = urlsplit(self.url)
-        headers = {"host": parts.netloc, "content-length": str(len(self.body)), **self.headers}
+        headers = {"host": parts.netloc, "content-length": str(len(body)), **self.headers, **more}
         head = "".join(f"{name}: {value}\r\n" for name, value in headers.items())
-        return f"{self.method} {parts.path or '/'} HTTP/1.1\r\n{head}\r\n".encode() + self.body
+        return f"{self.method} {parts.path or '/'} HTTP/1.1\r\n{head}\r\n".encode() + body
 
 
 @dataclass(frozen=True)
@@ -39,6 +48,7 @@ class Result:
 
     rate: float
     p50: float
+    p95: float
     p99: float
 
 
@@ -52,13 +62,13 @@ def run(load: Load) -> Result:
     if not latencies:
         raise RuntimeError("no request was answered")
     cuts = quantiles(latencies, n=100)
-    return Result(len(latencies) / load.seconds, cuts[49] * 1000, cuts[98] * 1000)
+    return Result(len(latencies) / load.seconds, cuts[49] * 1000, cuts[94] * 1000, cuts[98] * 1000)
 
 
 def _drive(load: Load, answer: Connection) -> None:
     latencies: list[float] = []
     ends = time.perf_counter() + load.seconds
-    threads = [Thread(target=_loop, args=(load, ends, latencies)) for _ in range(load.connections)]
+    threads = [Thread(target=_loop, args=(load, number, ends, latencies)) for number in range(load.connections)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -66,14 +76,17 @@ def _drive(load: Load, answer: Connection) -> None:
     answer.send(latencies)
 
 
-def _loop(load: Load, ends: float, latencies: list[float]) -> None:
+def _loop(load: Load, number: int, ends: float, latencies: list[float]) -> None:
     parts = urlsplit(load.url)
     raw = load.raw()
+    requests = itertools.cycle(
+        raw[number * len(raw) // load.connections :] + raw[: number * len(raw) // load.connections]
+    )
     with socket.create_connection((parts.hostname or "", parts.port or 80)) as connection:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         while time.perf_counter() < ends:
             began = time.perf_counter()
-            connection.sendall(raw)
+            connection.sendall(next(requests))
             _read_answer(connection)
             latencies.append(time.perf_counter() - began)
 

@@ -21,11 +21,12 @@ _MODULES = 150
 
 
 class Collection(Struct, frozen=True):
-    """texts: title and body as one. grades: of each question. train and test: rows of questions; what has no
-    training questions is only measured."""
+    """texts: title and body as one. titles: "" where the title is what is asked. grades: of each question. train and
+    test: rows of questions; what has no training questions is only measured."""
 
     name: str
     texts: list[str]
+    titles: list[str]
     questions: list[str]
     grades: list[Grades]
     train: list[int]
@@ -53,6 +54,7 @@ def scifact(folder: Path) -> Collection:
     return Collection(
         "scifact",
         [f"{document['title']}\n\n{document['text']}" for document in documents],
+        [document["title"] for document in documents],
         [asked[name] for name in questions],
         [grades[name] for name in questions],
         list(range(cut)),
@@ -111,4 +113,6 @@ def squad(path: Path, seed: int = 7) -> Collection:
 
 def _paired(name: str, texts: list[str], asked: list[tuple[str, int]]) -> Collection:
     questions = [question for question, _ in asked]
-    return Collection(name, texts, questions, [{row: 1} for _, row in asked], [], list(range(len(asked))))
+    return Collection(
+        name, texts, [""] * len(texts), questions, [{row: 1} for _, row in asked], [], list(range(len(asked)))
+    )

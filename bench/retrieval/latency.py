@@ -70,7 +70,10 @@ async def _measure(legs: Legs, home: Path, count: int) -> list[str]:
             async def opened(tenant: str, name: str) -> Index:
                 return index
 
-            retriever = Retriever(platform.database, _OneBase(base), serving, opened, Reranker(serving), _Rules())
+            async def lost(tenant: str, name: str, index: Index) -> None:
+                """Nothing breaks here."""
+
+            retriever = Retriever(platform.database, _OneBase(base), serving, opened, lost, Reranker(serving), _Rules())
             lines = []
             for name, request, asked in (
                 ("hybrid, 5 results", RetrieveRequest(BASE, "", 5), count),
@@ -108,10 +111,11 @@ def write(database: Database, base: KnowledgeBase, legs: Legs) -> Sequence[Point
     chunks: list[dict[str, object]] = []
     pieces: list[dict[str, object]] = []
     points: list[Point] = []
-    for number, (text, cut) in enumerate(zip(legs.collection.texts, legs.cut, strict=True)):
+    for number, (text, title, cut) in enumerate(
+        zip(legs.collection.texts, legs.collection.titles, legs.cut, strict=True)
+    ):
         name = f"d{number}"
         uri = f"s3://bench/{name}.txt"
-        title = text.partition("\n")[0]
         document = Document(name, base.id, "S", uri, Location("bucket", uri), "indexed", 0.0, title=title)
         documents.append({**new_row(base.tenant, document), "generation": 1})
         shared = {"tenant": base.tenant, "base": base.id, "document": name, "generation": 1}
@@ -129,7 +133,7 @@ def write(database: Database, base: KnowledgeBase, legs: Legs) -> Sequence[Point
                 )  # fmt: skip
                 (vector,) = from_rows([half])
                 points.append(
-                    Point(len(pieces), len(chunks), name, vector, content[piece.start : piece.end], {}, document.access)
+                    Point(len(pieces), len(chunks), name, vector, legs.worded[len(points)], {}, document.access)
                 )
     with database.write() as connection:
         connection.execute(

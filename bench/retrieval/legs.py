@@ -22,18 +22,24 @@ from craton.data.documents import Block, Chunk, Parsed
 from craton.engines.bert import BertEngine
 from craton.engines.protocol import EngineSpec
 from craton.index.analysis import document_terms, query_terms
+from craton.knowledge.ranking.wording import worded
 
 Vectors = NDArray[np.float32]
+DEFAULT = Chunking()
 _WINDOW = 256  # tokens that the starter embedder reads
 
 
 class Legs(Struct, frozen=True):
-    """cut: each document's chunks. chunks: the chunk of each piece. starts: the first piece of each document (pieces
+    """cut: each document's chunks. texts: of all chunks. worded: of each piece, what words are searched in. chunks: the
+    chunk of each piece. of: the document of each chunk. starts: the first piece of each document (pieces
     stand in the documents' order), likewise sentence_starts. dense, nearest_sentence and lexical: (questions,
     documents) of the best piece or sentence. terms: of each document, term -> weight."""
 
     collection: Collection
     cut: list[tuple[Chunk, ...]]
+    texts: list[str]
+    worded: list[str]
+    of: NDArray[np.intp]
     questions: Vectors
     pieces: Vectors
     chunks: NDArray[np.intp]
@@ -77,10 +83,9 @@ class Desk:
         answer = self._runner.run(self._engine.embed(EmbedRequest("m", tuple(texts), truncate=True)))
         return np.frombuffer(answer.vectors, dtype="<f4").reshape(len(texts), answer.dimensions)
 
-    def chunked(self, text: str) -> tuple[Chunk, ...]:
-        """As ingestion cuts a document by default."""
+    def chunked(self, text: str, chunking: Chunking) -> tuple[Chunk, ...]:
         blocks = tuple(_paragraphs(text))
-        return self._runner.run(self._chunker.chunk(Parsed(text, blocks, "text/plain"), Chunking()))
+        return self._runner.run(self._chunker.chunk(Parsed(text, blocks, "text/plain"), chunking))
 
 
 def _paragraphs(text: str) -> list[Block]:
@@ -92,30 +97,38 @@ def _paragraphs(text: str) -> list[Block]:
     return blocks
 
 
-def legs_of(collection: Collection, desk: Desk) -> Legs:
+def legs_of(collection: Collection, desk: Desk, chunking: Chunking = DEFAULT) -> Legs:
     pieces: list[str] = []
+    worded_pieces: list[str] = []
+    texts: list[str] = []
+    of: list[int] = []
     chunks: list[int] = []
     starts: list[int] = []
     sentences: list[str] = []
     sentence_starts: list[int] = []
-    cut = [desk.chunked(text) for text in collection.texts]
-    number = 0
-    for text, parts in zip(collection.texts, cut, strict=True):
+    cut = [desk.chunked(text, chunking) for text in collection.texts]
+    for document, (text, title, parts) in enumerate(zip(collection.texts, collection.titles, cut, strict=True)):
         starts.append(len(pieces))
         for chunk in parts:
-            pieces += [text[chunk.start + piece.start : chunk.start + piece.end] for piece in chunk.pieces]
-            chunks += [number] * len(chunk.pieces)
-            number += 1
+            spans = [text[chunk.start + piece.start : chunk.start + piece.end] for piece in chunk.pieces]
+            pieces += spans
+            worded_pieces += [worded(title, chunk.heading, span) for span in spans]
+            chunks += [len(texts)] * len(spans)
+            texts.append(text[chunk.start : chunk.end])
+            of.append(document)
         sentence_starts.append(len(sentences))
         sentences += [text[start:end] for start, end in sentence_spans(text)]
     questions = desk.vectors(collection.questions)
     vectors, fine = desk.vectors(pieces), desk.vectors(sentences)
     first, first_sentence = np.array(starts), np.array(sentence_starts)
     dense = questions @ vectors.T
-    lexical = _bm25([document_terms(piece) for piece in pieces], collection.questions)
+    lexical = _bm25([document_terms(piece) for piece in worded_pieces], collection.questions)
     return Legs(
         collection,
         cut,
+        texts,
+        worded_pieces,
+        np.array(of),
         questions,
         vectors,
         np.array(chunks),

@@ -15,9 +15,9 @@ from bench.retrieval.collections import Collection, own_words, scifact, squad
 from bench.retrieval.latency import measure
 from bench.retrieval.legs import Desk, Legs, legs_of
 from bench.retrieval.measures import Grades, Matrix, each_ndcg, mean_recall, orders, recall
-from bench.retrieval.variants import min_max, variants
+from bench.retrieval.variants import min_max, shipped, variants
+from craton.core.knowledge import Chunking
 from craton.knowledge.decomposing import by_rules
-from craton.knowledge.ranking.fusion import reciprocal
 
 FOLDS = 5
 _MODEL, _CACHE = Path("build/starters/all-MiniLM-L6-v2"), Path("build/retrieval-bench")
@@ -27,6 +27,7 @@ def main(given: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description="Every way to rank that was tried.")
     parser.add_argument("--data", type=Path, default=Path("../shared/data"), help="holds scifact/ and squad/")
     parser.add_argument("--model", type=Path, default=_MODEL)
+    parser.add_argument("--sizes", action="store_true", help="also other sizes of chunks; embeds each anew")
     parser.add_argument("--latency", type=int, default=200, help="questions that are timed; 0: none")
     arguments = parser.parse_args(given)
     if not (arguments.data / "scifact").is_dir():
@@ -42,6 +43,8 @@ def main(given: list[str] | None = None) -> None:
             f"{legs.collection.name}: {len(legs.collection.texts)} documents, {len(legs.pieces)} pieces, "
             f"{len(legs.sentences)} sentences, {len(legs.collection.questions)} questions"
         )
+    if arguments.sizes:
+        _sizes(collections, desk)
     _compare(all_legs)
     _heads(all_legs)
     _decomposed(collections[-1], desk)
@@ -49,6 +52,27 @@ def main(given: list[str] | None = None) -> None:
     if arguments.latency:
         print(f"\nRetrieve over {all_legs[0].collection.name}, in process")
         print("\n".join(measure(all_legs[0], arguments.model.parent, arguments.latency)))
+
+
+def _sizes(collections: Sequence[Collection], desk: Desk) -> None:
+    print("\nnDCG@10 by the size of chunks, shared tokens a fifth of it: nearest piece / as shipped")
+    print(f"{'':22s} train           test           ", "           ".join(one.name for one in collections[1:]))
+    for name, chunking in (
+        ("default", Chunking()),
+        ("128 tokens", Chunking(max_tokens=128)),
+        ("200 tokens", Chunking(max_tokens=200)),
+        ("300 tokens", Chunking(max_tokens=300)),
+        ("600 tokens", Chunking(max_tokens=600)),
+        ("1500 tokens of 254", Chunking("hierarchical", max_tokens=254)),
+    ):
+        values: list[float] = []
+        for collection in collections:
+            legs = legs_of(collection, desk, chunking)
+            final = shipped(legs)
+            for rows in filter(None, (collection.train, collection.test)):
+                values += [_rows(legs.dense, collection.grades, rows), _rows(final, collection.grades, rows)]
+        told = " ".join(f"{dense:.4f}/{final:.4f} " for dense, final in zip(values[::2], values[1::2], strict=True))
+        print(f"{name:22s} {told}", flush=True)
 
 
 def _compare(all_legs: Sequence[Legs]) -> None:
@@ -147,17 +171,18 @@ def _decomposed(collection: Collection, desk: Desk, count: int = 200) -> None:
     asked = replace(
         collection, questions=[*wholes, *singles], grades=grades + [{0: 1}] * len(singles), test=list(range(count))
     )
-    scores = min_max(legs_of(asked, desk), 200, 0.5)
-    merged = np.zeros_like(scores[:count])
+    scores = shipped(legs_of(asked, desk))
+    merged, ranks = scores[:count].copy(), np.zeros_like(scores[:count])
     for row, whole in enumerate(wholes):
         rows = [row, *([count + 2 * row, count + 2 * row + 1] if len(by_rules(whole)) == 2 else [])]
-        for document, score in reciprocal(orders(scores[rows]).tolist()).items():
-            merged[row, document] = score
+        merged[row] = scores[rows].max(axis=0)  # `retrieval.candidates.merged`
+        for order in orders(scores[rows]):
+            ranks[row, order] += 1 / (60 + np.arange(1, len(order) + 1))
     split = sum(len(by_rules(whole)) == 2 for whole in wholes)
     wrong = sum(bool(by_rules(question)) for question in collection.questions)
     print(f"\ntwo questions of {collection.name} asked as one: {split} of {count} are split in two; of single ones")
     print(f"{wrong} of {len(collection.questions)} are split. Both documents among the first five, nDCG@10:")
-    for name, table in (("whole", scores[:count]), ("decomposed", merged)):
+    for name, table in (("whole", scores[:count]), ("decomposed", merged), ("by reciprocal ranks", ranks)):
         both = np.mean([recall(order, grades[row], 5) == 1 for row, order in enumerate(orders(table).tolist())])
         print(f"{name:30s} {both:.3f}  {np.mean(each_ndcg(table, grades, range(count))):.4f}")
 

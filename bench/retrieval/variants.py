@@ -10,13 +10,16 @@ import math
 from collections.abc import Callable
 
 import numpy as np
+from msgspec.structs import replace
 
 from bench.retrieval.legs import Legs, Vectors
 from bench.retrieval.measures import Matrix
 from craton.index.analysis import K1, query_terms
 from craton.index.protocol import Found, Hit
+from craton.knowledge.ranking import late
 from craton.knowledge.ranking.late import DENSE_SHARE, SENTENCE_SHARE
-from craton.knowledge.retrieval.candidates import ranked
+from craton.knowledge.ranking.second import LOOKED, covered
+from craton.knowledge.retrieval.candidates import Candidate, looked, ranked
 
 Variant = Callable[[Legs], Matrix]
 
@@ -61,10 +64,13 @@ def variants() -> dict[str, dict[str, Variant]]:
         "centred": {f"{directions} directions removed": _of(centred, directions) for directions in (0, 1, 3)},
         "hubs": {f"share {share}": _of(hubs, share) for share in (0.2, 0.4)},
         "sentences in": {f"share {share}": _of(sentences_in, share) for share in (0.3, 0.5)},
+        "fused": {"chunks": fused_chunks},
         "second look": {
             f"{count} results, share {share}": _of(second_look, count, share)
-            for count in (10, 20, 50)
-            for share in (0.5, 0.7)
+            for count, share in ((10, 0.5), (20, 0.3), (20, 0.5), (20, 0.7), (50, 0.5))
+        },
+        "second look, whole chunks": {
+            f"20 results, share {share}": _of(second_look_at_chunks, 20, share) for share in (0.3, 0.5, 0.7)
         },
         "reranked": {f"{count} results": _of(reranked, count) for count in (10, 20, 50, 100)},
         "Craton": {"as shipped": shipped},
@@ -77,14 +83,55 @@ def _of(function: Callable[..., Matrix], *settings: float) -> Variant:
 
 def shipped(legs: Legs) -> Matrix:
     """`knowledge.retrieval`'s own code, fed with the hits that an exact index would give."""
+    return _ordered(legs, lambda row, found: _looked_again(legs, row, found, LOOKED))
+
+
+def fused_chunks(legs: Legs) -> Matrix:
+    """The same without its second look."""
+    return _ordered(legs, lambda row, found: found)
+
+
+def second_look(legs: Legs, count: int, share: float) -> Matrix:
+    """The same with other settings of it: see `knowledge.ranking.second`."""
+
+    def again(row: int, found: list[Candidate]) -> list[Candidate]:
+        parts = covered(legs.collection.questions[row], [legs.texts[one.chunk] for one in found[:count]])
+        first = [_scored(one, share, (one.cosine + part) / 2) for one, part in zip(found, parts, strict=False)]
+        return sorted(first, key=_rank) + [_scored(one, share, 0.0) for one in found[count:]]
+
+    return _ordered(legs, again)
+
+
+def second_look_at_chunks(legs: Legs, count: int, share: float) -> Matrix:
+    """By the words of whole chunks, as `knowledge.reranking` weighs them, instead of the best sentence's."""
+
+    def again(row: int, found: list[Candidate]) -> list[Candidate]:
+        parts = late.lexical(legs.collection.questions[row], [legs.texts[one.chunk] for one in found[:count]])
+        first = [_scored(one, share, late.combined(one.cosine, part)) for one, part in zip(found, parts, strict=False)]
+        return sorted(first, key=_rank) + [_scored(one, share, 0.0) for one in found[count:]]
+
+    return _ordered(legs, again)
+
+
+def _looked_again(legs: Legs, row: int, found: list[Candidate], count: int) -> list[Candidate]:
+    return looked(legs.collection.questions[row], found, [legs.texts[one.chunk] for one in found[:count]])
+
+
+def _scored(candidate: Candidate, share: float, close: float) -> Candidate:
+    return replace(candidate, score=(1 - share) * candidate.score + share * close)
+
+
+def _rank(candidate: Candidate) -> tuple[float, int]:
+    return -candidate.score, candidate.chunk
+
+
+def _ordered(legs: Legs, order: Callable[[int, list[Candidate]], list[Candidate]]) -> Matrix:
     scores = np.full(legs.dense.shape, -1.0)
-    document_of = np.repeat(np.arange(len(legs.starts)), np.diff(np.append(legs.starts, len(legs.pieces))))
-    chunk_document = {int(chunk): int(document) for chunk, document in zip(legs.chunks, document_of, strict=True)}
     current = range(len(legs.pieces))
     for row in range(len(scores)):
         found = Found(_hits(legs, legs.dense_pieces[row]), _hits(legs, legs.lexical_pieces[row], 0.0))
-        for candidate in reversed(ranked(found, current)):
-            scores[row, chunk_document[candidate.chunk]] = candidate.score
+        for candidate in reversed(order(row, ranked(found, current))):
+            scores[row, legs.of[candidate.chunk]] = candidate.score
     return scores
 
 
@@ -230,21 +277,11 @@ def _among(legs: Legs, row: int, top: list[int]) -> Matrix:
     return np.array([sum(rarity[term] * weight.get(term, 0.0) for term in terms) / most for weight in weights])
 
 
-def second_look(legs: Legs, count: int, share: float) -> Matrix:
-    """The first results once more by cosine and by words weighed among them alone; no model runs."""
-    return _looked(legs, legs.dense, count, share)
-
-
 def reranked(legs: Legs, count: int) -> Matrix:
     """`knowledge.reranking`'s scores for the first results."""
-    return _looked(legs, _late(legs), count, 1.0)
-
-
-def _looked(legs: Legs, dense: Matrix, count: int, share: float) -> Matrix:
-    base = min_max(legs, 200, 0.5)
+    base, close = min_max(legs, 200, 0.5), _late(legs)
     scores = base * 1e-3 - 1
     for row in range(len(base)):
         top = np.argsort(-base[row], kind="stable")[:count].tolist()
-        close = DENSE_SHARE * dense[row, top] + (1 - DENSE_SHARE) * _among(legs, row, top)
-        scores[row, top] = (1 - share) * base[row, top] + share * close
+        scores[row, top] = DENSE_SHARE * close[row, top] + (1 - DENSE_SHARE) * _among(legs, row, top)
     return scores

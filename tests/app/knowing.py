@@ -199,18 +199,22 @@ class Source:
         assert job["status"] == expect, job
         return job
 
+    def details(self) -> list[Json]:
+        """All of the ledger."""
+        pages = self.aws.agent.get_paginator("list_knowledge_base_documents").paginate(**self.ids)
+        return [document for page in pages for document in page["documentDetails"]]
+
     def documents(self) -> dict[str, Json]:
         """All of the ledger, by key."""
-        pages = self.aws.agent.get_paginator("list_knowledge_base_documents").paginate(**self.ids)
-        return {key_of(document): document for page in pages for document in page["documentDetails"]}
+        return {key_of(document): document for document in self.details()}
 
     def settled(self) -> dict[str, Json]:
         """The ledger once nothing is pending in it."""
         give_up = time.monotonic() + PATIENCE
         while True:
-            seen = self.documents()
-            if not {document["status"] for document in seen.values()} & {"PENDING", "IN_PROGRESS", "DELETING"}:
-                return seen
+            seen = self.details()
+            if not {document["status"] for document in seen} & {"PENDING", "IN_PROGRESS", "DELETING"}:
+                return self.documents()
             assert time.monotonic() < give_up, seen
             time.sleep(0.1)
 

@@ -128,6 +128,25 @@ def test_collections_are_kept(server: RunningServer, tokens: dict[str, str]) -> 
     assert code_of(aoss.list_vpc_endpoints) == "ValidationException"
 
 
+@pytest.mark.parametrize(("method", "path"), [("PUT", "/my-index"), ("POST", "/my-index/_search"), ("GET", "/")])
+def test_what_is_meant_for_opensearch_itself_is_refused_in_its_words(
+    method: str, path: str, server: RunningServer, tokens: dict[str, str]
+) -> None:
+    def call(token: str) -> httpx.Response:
+        _, key, secret = token.split("-", 2)
+        request = AWSRequest(method, server.url + path, {"content-type": "application/json"}, data=b"{}")
+        SigV4Auth(Credentials(key, secret), "aoss", "us-east-1").add_auth(request)
+        with httpx.Client(trust_env=False, timeout=60) as client:
+            return client.request(method, server.url + path, headers=dict(request.headers.items()), content=b"{}")
+
+    refused = call(server.token)
+    assert (refused.status_code, refused.json()["status"]) == (501, 501)
+    assert "no vector index needs to be made" in refused.json()["error"]["reason"]
+    assert refused.json()["error"]["root_cause"][0]["type"] == "Unsupported"
+    strange = call(f"craton-{server.access_key_id}-nonsense")
+    assert (strange.status_code, strange.json()["error"]["type"]) == (403, "Unauthenticated")
+
+
 @pytest.fixture(scope="module")
 def routes(tmp_path_factory: pytest.TempPathFactory) -> list[Route]:
     platform = open_platform(Home(tmp_path_factory.mktemp("routes") / "home"))

@@ -11,6 +11,7 @@ import pytest
 from sqlalchemy import make_url
 
 from tests.app.asking import trace_of
+from tests.app.knowing import Aws, keys
 from tests.faults.dialects import NAMES, speak
 from tests.faults.seen import wait_until
 from tests.servers import RunningServer, serving
@@ -78,3 +79,22 @@ def test_a_strange_request_does_not_stop_the_rows_of_others(
         good = ask("echo", "x\0y")
         assert trace_of(client, good)["request"]["messages"][0]["parts"][0]["text"] == "x\0y"
         assert trace_of(client, strange)["row"]["error"] == "NotFound"
+
+
+def test_a_knowledge_base_lives_on_postgres_rows_too(tmp_path: Path, postgres_url: str) -> None:
+    """Brought in by a job's process, searched, changed, deleted: all rows on PostgreSQL, the index embedded."""
+    with serving(tmp_path / "home", config=database_line(postgres_url)) as server:
+        base = Aws(server).base()
+        source = base.filled({"one.txt": "The first text of all.", "two.txt": "A second text.", "bad.txt": b""})
+        assert source.documents()["bad.txt"]["status"] == "FAILED"
+        assert set(keys(base.retrieve("text"))) == {"one.txt", "two.txt"}
+        source.put("one.txt", "The first text was changed.")
+        source.delete("two.txt")
+        statistics = source.ingest()["statistics"]
+        assert (statistics["numberOfModifiedDocumentsIndexed"], statistics["numberOfDocumentsDeleted"]) == (1, 1)
+        assert [result["content"]["text"] for result in base.retrieve("text")] == ["The first text was changed."]
+        session = base.ask("What was changed?", model="echo")["sessionId"]
+        assert base.ask("And by whom?", model="echo", session=session)["sessionId"] == session
+        assert not (server.home / "craton.db").exists()
+        base.aws.agent.delete_knowledge_base(knowledgeBaseId=base.id)
+        wait_until(lambda: base.aws.agent.list_knowledge_bases()["knowledgeBaseSummaries"] == [], 120)

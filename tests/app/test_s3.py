@@ -250,6 +250,21 @@ def test_checksums_are_held_against_the_bytes_and_given_back(algorithm: str, s3:
     assert s3.get_object(Bucket=bucket, Key="a")["Body"].read() == b"hello"
 
 
+def test_a_checksum_mode_that_is_not_enabled_asks_for_no_checksum(server: RunningServer, bucket: str) -> None:
+    """The C++ SDK (and with it Arrow) says so in a word that the model does not have."""
+    client = connect(server)
+    client.put_object(Bucket=bucket, Key="a", Body=b"hello", ChecksumAlgorithm="SHA256")
+
+    def say(request: Any, **_rest: Any) -> None:
+        del request.headers["x-amz-checksum-mode"]
+        request.headers["x-amz-checksum-mode"] = "DISABLED"
+
+    client.meta.events.register("before-sign.s3", say)
+    for found in (client.get_object(Bucket=bucket, Key="a"), client.head_object(Bucket=bucket, Key="a")):
+        assert "ChecksumSHA256" not in found
+        assert found["ContentLength"] == 5
+
+
 def test_a_wrong_md5_changes_nothing(s3: Any, bucket: str) -> None:
     s3.put_object(Bucket=bucket, Key="a", Body=b"old")
     md5 = "XrY7u+Ae7tCTyyK7j1rNww=="

@@ -18,7 +18,7 @@ from craton.buckets.listing import grouped
 from craton.buckets.paths import TEMPORARY, path_of
 from craton.buckets.values import Condition, ConditionFailed, Headers, Place, RangeMissed, Span
 from craton.buckets.walking import walk
-from craton.core.errors import Conflict, InvalidRequest, NotFound
+from craton.core.errors import Conflict, InvalidRequest, NotFound, SourceFailed
 
 pytestmark = pytest.mark.anyio
 
@@ -171,6 +171,23 @@ def test_cratons_home_cannot_be_registered(buckets: Buckets, home: Path, tmp_pat
         (home / "buckets").mkdir(exist_ok=True)
         with pytest.raises(InvalidRequest):
             buckets.create("red", "mine", Place(str(folder)))
+
+
+async def test_a_registered_folder_that_is_gone_is_told_and_never_made_anew(buckets: Buckets, tmp_path: Path) -> None:
+    folder = tmp_path / "mine"
+    folder.mkdir()
+    (folder / "a").write_text("a")
+    buckets.create("red", "mine", Place(str(folder)))
+    folder.rename(tmp_path / "elsewhere")
+    with pytest.raises(SourceFailed):
+        await buckets.write("red", "mine", "b", blocks(b"b"))
+    with pytest.raises(SourceFailed):
+        await content(buckets, "a", "mine")
+    with pytest.raises(SourceFailed):  # an empty listing would have an ingestion forget everything
+        [info async for info in buckets.list("red", "mine")]
+    assert not folder.exists()
+    (tmp_path / "elsewhere").rename(folder)
+    assert await content(buckets, "a", "mine") == b"a"
 
 
 async def test_tenants_do_not_meet(buckets: Buckets) -> None:

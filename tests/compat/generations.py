@@ -42,6 +42,24 @@ GENERATIONS = (
     Generation("anthropic_client", ("anthropic==1.17.0",)),
     Generation("anthropic_client", ("anthropic==2.12.0",)),
     Generation("langchain_client", ("langchain-aws==1.9.1", "langchain-openai==1.7.3", "langchain-anthropic==1.7.7")),
+    Generation("knowledge_boto3", ("boto3==1.33.13",), "2023-12-15"),
+    Generation("knowledge_boto3", ("boto3==1.34.162",), "2024-09-01"),
+    Generation("knowledge_boto3", ("boto3==1.38.46",), "2025-07-01"),
+    Generation("knowledge_boto3", ("boto3==1.44.5",)),
+    Generation(
+        "knowledge_langchain", ("langchain-aws==1.9.1", "langchain-openai==1.7.3", "langchain-anthropic==1.7.7")
+    ),
+    Generation(
+        "knowledge_llama_index",
+        ("llama-index-retrievers-bedrock==0.7.0", "llama-index-postprocessor-bedrock-rerank==0.7.0"),
+    ),
+    Generation("knowledge_haystack", ("amazon-bedrock-haystack==9.0.0",)),
+    Generation("aws_cli", ("awscli==1.33.44",), "2024-09-01"),
+    Generation("aws_cli", ("awscli==1.46.3",)),
+    Generation(
+        "s3_libraries", ("s3fs==2026.9.0", "smart-open==9.0.2", "minio==7.2.20", "obstore==0.12.1", "boto3==1.43.117")
+    ),
+    Generation("s3_arrow", ("pyarrow==26.0.1", "duckdb==2.0.0")),
 )
 
 KNOWN_LIMITS: dict[tuple[str, str], str] = {

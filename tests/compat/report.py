@@ -50,10 +50,10 @@ class Outcome:
 def show(outcomes: Iterable[Outcome], console: Console) -> None:
     """One row for each generation; below it what did not pass."""
     outcomes = list(outcomes)
-    table = Table("client", "passed", "absent", "known limits", "failed")
+    table = Table("client", "scenario", "passed", "absent", "known limits", "failed")
     for generation in _generations(outcomes):
         counts = _counts(outcomes, generation)
-        table.add_row(generation.name, *map(str, counts))
+        table.add_row(generation.name, generation.scenario, *map(str, counts))
     console.print(table)
     for outcome in outcomes:
         if outcome.verdict != "passed":
@@ -64,19 +64,21 @@ def write(outcomes: Iterable[Outcome], path: Path) -> None:
     outcomes = list(outcomes)
     today = datetime.now(UTC).date().isoformat()
     lines = [
-        "# Older generations of the clients",
+        "# Older generations of the clients, and strangers' code on top of them",
         "",
         f"Written by `make compat` on {today} (Python {platform.python_version()}, {platform.system()}). Each "
         "generation is installed, unmodified, in an environment of its own, with the dependencies of its time, and "
         "runs the same scenarios (tests/compat/scenarios/) against a server process of this checkout with the `echo` "
         "model. Absent: this generation of the client has no such feature.",
         "",
-        "| client | dependencies of | passed | absent | known limits | failed |",
-        "|---|---|---|---|---|---|",
+        "| client | with | scenario | dependencies of | passed | absent | known limits | failed |",
+        "|---|---|---|---|---|---|---|---|",
     ]
     for generation in _generations(outcomes):
         counts = " | ".join(map(str, _counts(outcomes, generation)))
-        lines.append(f"| {generation.name} | {generation.until or today} | {counts} |")
+        beside = ", ".join(requirement.replace("==", " ") for requirement in generation.requirements[1:])
+        about = f"{generation.name} | {beside} | {generation.scenario} | {generation.until or today}"
+        lines.append(f"| {about} | {counts} |")
     for scenario in dict.fromkeys(outcome.generation.scenario for outcome in outcomes):
         lines += ["", *_matrix([outcome for outcome in outcomes if outcome.generation.scenario == scenario])]
     remarks = [outcome for outcome in outcomes if outcome.verdict != "passed"]

@@ -16,7 +16,7 @@ import numpy as np
 from sqlalchemy import select
 
 from craton.core.access import Caller
-from craton.core.errors import Damaged, NotFound, Unsupported
+from craton.core.errors import Damaged, InvalidRequest, NotFound, Unsupported
 from craton.core.job import Job
 from craton.core.knowledge import (
     Access,
@@ -40,6 +40,7 @@ from craton.knowledge.documents import Documents
 from craton.knowledge.ingesting.direct import HandedInSource
 from craton.knowledge.ingesting.job import IngestParts, ingest
 from craton.knowledge.ingestions import Ingestions
+from craton.knowledge.places import place
 from craton.knowledge.protocol import NewDataSource, NewKnowledgeBase
 from craton.knowledge.reindexing import reindex
 from craton.knowledge.sources import Sources
@@ -195,6 +196,11 @@ class MemoryIndexes:
         pass
 
 
+def edge_alone(base: KnowledgeBase) -> None:
+    if place(base) != "edge":
+        raise InvalidRequest("there is no such index", "storage")
+
+
 class Workshop:
     """Everything over one database. `syncing` must be started where a job is to come to its end."""
 
@@ -207,7 +213,7 @@ class Workshop:
         self.ingestions = Ingestions(database, self.jobs, time.time)
         self.syncing = Syncing(database, {"edge": self.indexes}, time.time)
         wake = self.syncing.wake
-        self.bases = Bases(database, self.embedders, ["edge"], self.jobs, self.ingestions, time.time, wake)
+        self.bases = Bases(database, self.embedders, edge_alone, self.jobs, self.ingestions, time.time, wake)
         self.sources = Sources(database, lambda tenant, new: None, self.ingestions, time.time, wake)
         self.documents = Documents(database, self.blobs, self.ingestions, time.time, wake)
         self.parts = IngestParts(
@@ -276,7 +282,8 @@ class Workshop:
         index = await self.syncing.open_index(TENANT, base)
         assert isinstance(index, MemoryIndex)
         return sorted(
-            ((point.text, point.metadata, point.vector) for point in index.points.values()), key=lambda one: one[0]
+            ((point.text.rpartition("\n")[2], point.metadata, point.vector) for point in index.points.values()),
+            key=lambda one: one[0],
         )
 
     def rows(self) -> dict[str, int]:

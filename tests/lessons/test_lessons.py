@@ -26,7 +26,9 @@ def mission(starter_files: Path, tmp_path_factory: pytest.TempPathFactory) -> di
     """What `make mission` reports, with a server of its own."""
     environment = clean_environment(tmp_path_factory.mktemp("mission") / "home")
     command = [sys.executable, "-m", "craton", "learn", "mission", "--json", "--from", str(starter_files)]
-    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=600, check=False)
+    done = subprocess.run(
+        command, env=environment, capture_output=True, text=True, timeout=len(LESSONS) * FIVE_MINUTES, check=False
+    )
     assert done.stdout, done.stderr
     found: dict[str, Any] = msgspec.json.decode(done.stdout)
     assert done.returncode == (1 if found["totals"]["failed"] else 0)
@@ -37,6 +39,8 @@ def mission(starter_files: Path, tmp_path_factory: pytest.TempPathFactory) -> di
 def test_a_lesson_passes_and_its_breaks_are_noticed(name: str, mission: dict[str, Any]) -> None:
     lesson = SHELF.lesson(name)
     played = next(found for found in mission["lessons"] if found["name"] == name)
+    if played["reason"].startswith("Install "):
+        pytest.skip(played["reason"])
     assert (played["status"], played["reason"]) == ("passed", "")
     assert played["checks"] == [step.name for step in lesson.steps("check")]
     assert played["seconds"] < FIVE_MINUTES
@@ -44,7 +48,8 @@ def test_a_lesson_passes_and_its_breaks_are_noticed(name: str, mission: dict[str
 
 def test_every_row_that_claims_a_lesson_works(mission: dict[str, Any]) -> None:
     claimed = {row.id for row in SHELF.rows() if row.proof}
-    assert {row["id"] for row in mission["rows"] if row["status"] == "works"} == claimed
+    lacking = {row["id"] for row in mission["rows"] if row["status"] == "not run" and ": Install " in row["reason"]}
+    assert {row["id"] for row in mission["rows"] if row["status"] == "works"} == claimed - lacking
     assert mission["total"] == sum(mission["totals"].values()) == ROWS_OF_THE_GUIDE
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import tomllib
 from pathlib import Path
 
 import pytest
@@ -43,12 +44,29 @@ def test_the_sums_name_every_status() -> None:
 
 
 def test_what_a_lesson_needs_is_named() -> None:
-    lesson = Lesson("01-a", "A", 1, ("small", "big"), ("boto3", "openai"), ())
-    assert unmet_needs(lesson, {"small", "big"}, lambda _: True) == ""
-    sentence = unmet_needs(lesson, {"small"}, lambda package: package == "boto3")
+    lesson = Lesson("01-a", "A", 1, ("small", "big"), ("boto3", "openai", "psycopg"), ())
+    assert unmet_needs(lesson, {"small", "big"}, lambda _: True, {}) == ""
+    sentence = unmet_needs(lesson, {"small"}, lambda package: package == "boto3", {})
     assert "no big" in sentence
-    assert "Install openai" in sentence
+    assert "Install openai and psycopg: `pip install 'craton[clients]' 'craton[postgres]'`" in sentence
     assert "small" not in sentence
+
+
+@pytest.mark.parametrize(
+    ("config", "met"),
+    [
+        ("", False),
+        ('[outgoing]\nallow = ["example.com"]', False),
+        ('[outgoing]\nallow = ["example.com", "127.0.0.1/32"]\n[databases.x]\nurl = "y"', True),
+        ('outgoing = "127.0.0.1/32"', False),
+    ],
+)
+def test_what_config_must_say_is_shown_when_it_does_not(config: str, met: bool) -> None:
+    wanted = '[outgoing]\nallow = ["127.0.0.1/32"]\n'
+    lesson = Lesson("01-a", "A", 1, (), (), (), wanted)
+    sentence = unmet_needs(lesson, (), lambda _: True, tomllib.loads(config))
+    assert (sentence == "") is met
+    assert met or wanted.strip() in sentence
 
 
 def test_a_lesson_is_found_by_number_and_by_name(tmp_path: Path) -> None:

@@ -82,7 +82,14 @@ def test_what_is_wrong_is_told_with_file_and_line(body: str, line: int, reason: 
 
 
 @pytest.mark.parametrize(
-    "front", ["", "---\ntitle: A\n---\n", "---\ntitle: [\n---\n", "---\ntitle: A\nminutes: 1\nx: 2\n---\n"]
+    "front",
+    [
+        "",
+        "---\ntitle: A\n---\n",
+        "---\ntitle: [\n---\n",
+        "---\ntitle: A\nminutes: 1\nx: 2\n---\n",
+        "---\ntitle: A\nminutes: 1\nconfig: '[outgoing'\n---\n",
+    ],
 )
 def test_front_matter_is_checked(front: str) -> None:
     with pytest.raises(InvalidRequest, match=r"07-wrong\.md:1"):

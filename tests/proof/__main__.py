@@ -1,7 +1,7 @@
 """`make proof`: slow proofs; each prints its figures and writes them to docs/proof/.
 
-    python -m tests.proof [startup] [soak] [kills] [index_soak] [--minutes 10] [--kills 100] [--points 1000000]
-                          [--note TEXT]
+    python -m tests.proof [startup] [soak] [kills] [index_soak] [ingestion] [--minutes 10] [--kills 100]
+                          [--points 1000000] [--note TEXT]
 
 Ends with 1 when a bound does not hold.
 """
@@ -15,15 +15,17 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.proof import index_soak, kills, soak, startup
+from tests.proof import index_soak, ingestion, kills, soak, startup
 from tests.proof.report import Proof
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.proof", description=__doc__.splitlines()[0])
-    parser.add_argument("names", nargs="*", metavar="PROOF", help="startup, soak, kills, index_soak; default: all")
+    parser.add_argument(
+        "names", nargs="*", metavar="PROOF", help="startup, soak, kills, index_soak, ingestion; default: all"
+    )
     parser.add_argument("--minutes", type=float, default=10.0, help="of the soak")
-    parser.add_argument("--kills", type=int, default=100, help="of the kill storm")
+    parser.add_argument("--kills", type=int, default=100, help="of the kill storms")
     parser.add_argument("--points", type=int, default=1_000_000, help="of the soak of the index")
     parser.add_argument("--note", default="", help="about the machine, for the report")
     options = parser.parse_args()
@@ -32,6 +34,7 @@ def main() -> int:
         "soak": lambda folder: soak.prove(folder, options.minutes),
         "kills": lambda folder: kills.prove(folder, options.kills),
         "index_soak": lambda folder: index_soak.prove(folder, options.points),
+        "ingestion": lambda folder: ingestion.prove(folder, options.kills),
     }
     names = options.names or list(proofs)
     if unknown := sorted(set(names) - set(proofs)):
@@ -57,6 +60,7 @@ def _command(name: str, options: argparse.Namespace) -> str:
         "soak": f" --minutes {options.minutes:g}",
         "kills": f" --kills {options.kills}",
         "index_soak": f" --points {options.points}",
+        "ingestion": f" --kills {options.kills}",
     }.get(name, "")
     return f"python -m tests.proof {name}{arguments}"
 

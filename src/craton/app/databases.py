@@ -27,6 +27,10 @@ class Databases:
         url = self._with_password(settings)
         return Registered(known, url, settings.role, settings.seconds, settings.model)
 
+    def check(self, tenant: str, name: str) -> None:
+        """Raises NotFound unless there is such a database for this tenant."""
+        self._find(tenant, name)
+
     def url(self, tenant: str, name: str) -> str:
         """By its name or its ARN, the password filled in. Blocking. Raises NotFound."""
         return self._with_password(self._find(tenant, name)[1])
@@ -37,8 +41,7 @@ class Databases:
 
     def _find(self, tenant: str, name: str) -> tuple[str, DatabaseSettings]:
         for known, settings in self._settings.items():
-            theirs = not settings.tenants or tenant in settings.tenants
-            if theirs and (name == known or (settings.arn and name == settings.arn)):
+            if is_given(settings, tenant) and (name == known or (settings.arn and name == settings.arn)):
                 return known, settings
         raise NotFound("database", name, "The operator registers databases in config.toml: [databases.NAME].")
 
@@ -50,3 +53,8 @@ class Databases:
         user = quote(parts.username or "postgres", safe="")
         host = parts.netloc.rpartition("@")[2]
         return urlunsplit(parts._replace(netloc=f"{user}:{secret}@{host}"))
+
+
+def is_given(database: DatabaseSettings, tenant: str) -> bool:
+    """Whether the operator lets this tenant use it."""
+    return not database.tenants or tenant in database.tenants

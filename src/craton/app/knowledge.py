@@ -8,11 +8,14 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
+from craton.access.destinations import Destinations
 from craton.app.databases import Databases
-from craton.app.indexes import index_places
+from craton.app.indexes import check_place, index_places
 from craton.app.models import RunningModels
 from craton.app.platform import Platform
+from craton.app.upstreams import allowed_hosts
 from craton.core.errors import Unsupported
 from craton.core.knowledge import DataSource, KnowledgeBase
 from craton.data.api.options import LiveOptions, check_live
@@ -39,6 +42,7 @@ from craton.knowledge.sessions import Sessions
 from craton.knowledge.sources import Sources
 from craton.knowledge.structured.asking import StructuredKnowledge
 from craton.knowledge.structured.live import LiveSources
+from craton.knowledge.structured.options import read_structured
 from craton.knowledge.structured.proficiency import SqlProficiencies
 from craton.knowledge.syncing.loop import Syncing
 from craton.serve.sources import HubModels
@@ -62,23 +66,37 @@ class RunningKnowledge:
         wake = self._syncing.wake
         sources = open_sources(platform, models)
 
-        def check(tenant: str, new: NewDataSource) -> None:
-            if new.spec.kind == "api" and new.spec.options.get("live") is True:
-                check_live(read_options(new.spec.options, LiveOptions))
+        databases, destinations = Databases(platform), Destinations(allowed_hosts(platform.settings))
+
+        def check_source(tenant: str, new: NewDataSource) -> None:
+            options = new.spec.options
+            if new.spec.kind == "api" and options.get("live") is True:
+                check_live(read_options(options, LiveOptions))
             else:
                 sources.check(new.spec, tenant)
+            if new.spec.kind == "api":
+                url = urlsplit(options["url"])
+                destinations.check(url.scheme, url.hostname or "", url.port)
+
+        def check_base(base: KnowledgeBase) -> None:
+            if base.kind == "sql":
+                databases.check(base.tenant, read_structured(base)[0])
+            else:
+                check_place(platform.settings, base)
 
         async def secret(tenant: str, name: str) -> str:
             return await asyncio.to_thread(platform.vault.get, tenant, name)
 
         ingestions = Ingestions(database, platform.jobs, clock)
-        bases = Bases(database, serving, self._places, platform.jobs, ingestions, clock, wake)
+        bases = Bases(database, serving, check_base, platform.jobs, ingestions, clock, wake)
         proficiencies = Proficiencies(database)
         reranker = Reranker(serving)
         decomposer = Decomposer(serving, proficiencies)
-        structured = StructuredKnowledge(serving, Databases(platform).registered, SqlProficiencies(database), clock)
-        found = Retriever(database, bases, serving, self._syncing.open_index, reranker, decomposer, structured)
-        data_sources = Sources(database, check, ingestions, clock, wake)
+        structured = StructuredKnowledge(serving, databases.registered, SqlProficiencies(database), clock)
+        found = Retriever(
+            database, bases, serving, self._syncing.open_index, self._syncing.lost, reranker, decomposer, structured
+        )
+        data_sources = Sources(database, check_source, ingestions, clock, wake)
         retriever = LiveRetrieving(found, data_sources, LiveSources(models.outgoing.get, secret))
         given = GivenDocuments(self._parser, TokenizerChunker(None, GIVEN_WINDOW))
         self.knowledge = Knowledge(

@@ -20,7 +20,7 @@ from craton.buckets.rows import ObjectRows
 from craton.buckets.threads import settled
 from craton.buckets.uploads import Uploads
 from craton.buckets.values import Bucket, Headers, ObjectInfo, Place
-from craton.core.errors import Conflict, InvalidRequest
+from craton.core.errors import Conflict, InvalidRequest, SourceFailed
 from craton.store.database import Database
 from craton.store.files import Files
 
@@ -88,12 +88,17 @@ class Buckets:
         return await settled(self.registry.get, tenant, name)
 
     async def store(self, tenant: str, name: str) -> ObjectStore:
-        """The objects of a bucket. Raises NotFound."""
+        """The objects of a bucket. Raises NotFound; SourceFailed when its registered folder is gone: that there are no
+        objects would not be true, and to make it anew would hide what happened."""
         return await settled(self._store, await self.get(tenant, name))
 
     def _store(self, bucket: Bucket) -> ObjectStore:
         remote = bucket.place.remote
         if remote is None:
+            if bucket.place.folder and not Path(bucket.place.folder).is_dir():
+                raise SourceFailed(
+                    bucket.name, "the folder that was registered for it is gone. Put it back, or register anew."
+                )
             rows = ObjectRows(self._database, bucket.tenant, bucket.name)
             return FolderStore(self._root(bucket), rows, self._files)
         if bucket not in self._remotes:
@@ -117,11 +122,12 @@ class Buckets:
         return resolved
 
     def sweep(self) -> None:
-        """Blocking. Removes what writers that were killed left behind."""
+        """Blocking. Removes what writers that were killed left behind, and ends uploads that nobody completes."""
         before = self._clock() - ABANDONED_AFTER
-        for tenant in self._folder.glob("[!.]*"):
-            for root in tenant.iterdir():
-                folder.sweep(root, before)
+        for bucket in self.registry.everyones():
+            if bucket.place.remote is None:
+                folder.sweep(self._root(bucket), before)
+        self.uploads.sweep(before)
 
     # --- for those who only read ----------------------------------------------------------------------------
 

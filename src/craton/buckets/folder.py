@@ -20,7 +20,7 @@ from craton.buckets.listing import first, grouped
 from craton.buckets.paths import TEMPORARY, path_of
 from craton.buckets.protocol import Draft
 from craton.buckets.rows import ObjectRows
-from craton.buckets.streams import FileBody, Writer, storing
+from craton.buckets.streams import FileBody, Writer, fill, storing
 from craton.buckets.threads import settled
 from craton.buckets.values import (
     ANYTHING,
@@ -76,8 +76,7 @@ class FolderStore:
         target = self._path(key)
         writer = await settled(Writer, self._files, self._root / TEMPORARY, Digests(algorithms))
         try:
-            async for block in blocks:
-                await settled(writer.write, block)
+            await fill(writer, blocks)
             return await settled(self._commit, key, target, writer, draft, condition)
         finally:
             await settled(writer.discard)

@@ -37,6 +37,11 @@ class Registry:
             raise Conflict("bucket", name, "it exists already.") from error
         return bucket
 
+    def everyones(self) -> list[Bucket]:
+        """Of all tenants: for upkeep alone."""
+        with self._database.read() as connection:
+            return [_bucket(row) for row in connection.execute(select(tables.buckets)).all()]
+
     def list(self, tenant: str) -> list[Bucket]:
         """By name."""
         with self._database.read() as connection:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from secrets import token_hex
@@ -56,6 +57,19 @@ class Writer:
             if not self._kept:
                 with suppress(OSError):
                     self._files.unlink(self.path)
+
+
+async def fill(writer: Writer, blocks: AsyncIterator[bytes]) -> None:
+    """Writes block after block; while one is hashed and written, the next is received. At most two are held."""
+    writing: asyncio.Future[None] | None = None
+    try:
+        async for block in blocks:
+            if writing is not None:
+                await writing
+            writing = asyncio.ensure_future(settled(writer.write, block))
+    finally:
+        if writing is not None:
+            await writing  # nobody may discard the writer while a thread is at it
 
 
 class FileBody:

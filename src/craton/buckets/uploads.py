@@ -5,16 +5,17 @@ from __future__ import annotations
 import os
 import shutil
 from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from secrets import token_hex
 
 import msgspec
 from msgspec import Struct
-from sqlalchemy import ColumnElement, Connection, Row, delete, insert, select
+from sqlalchemy import ColumnElement, Connection, Row, delete, exists, insert, select, true
 
 from craton.buckets import tables
 from craton.buckets.digests import Digests
-from craton.buckets.streams import BLOCK, Writer, storing
+from craton.buckets.streams import BLOCK, Writer, fill, storing
 from craton.buckets.threads import settled
 from craton.buckets.values import Headers, as_json
 from craton.core.errors import Damaged, InvalidRequest, NotFound
@@ -22,6 +23,7 @@ from craton.store.database import Database
 from craton.store.files import Files
 
 MAX_PARTS = 10_000
+EXPIRES_AFTER = 7 * 86_400.0  # seconds without a new part, until an upload that nobody completes is ended
 
 
 class Intent(Struct, frozen=True):
@@ -95,8 +97,7 @@ class Uploads:
             raise InvalidRequest(f"must be from 1 to {MAX_PARTS:,}", "partNumber")
         writer = await settled(Writer, self._files, self._place(upload), Digests(algorithms))
         try:
-            async for block in blocks:
-                await settled(writer.write, block)
+            await fill(writer, blocks)
             return await settled(self._commit, tenant, upload, number, writer, check)
         finally:
             await settled(writer.discard)
@@ -126,6 +127,20 @@ class Uploads:
         for row in connection.execute(select(tables.uploads).where(mine)).all():
             self._forget(connection, tenant, _upload(row))
 
+    def sweep(self, before: float) -> None:
+        """Ends uploads that expired, and removes the parts of uploads that are no more. Blocking.
+
+        before: seconds since the epoch; folders of parts that were touched later stay.
+        """
+        with self._database.write() as connection:
+            self._forget_expired(connection, true())
+            known = frozenset(connection.execute(select(tables.uploads.c.id)).scalars())
+        with suppress(OSError):
+            for folder in self._folder.iterdir():
+                with suppress(OSError):
+                    if folder.name not in known and folder.stat().st_mtime < before:
+                        shutil.rmtree(folder, ignore_errors=True)
+
     # --- in threads -----------------------------------------------------------------------------------------
 
     def _place(self, upload: Upload) -> Path:
@@ -133,7 +148,9 @@ class Uploads:
 
     def _insert(self, tenant: str, upload: Upload) -> None:
         row = {"tenant": tenant, "bucket": upload.bucket, "id": upload.id, "key": upload.key}
+        mine = (tables.uploads.c.tenant == tenant) & (tables.uploads.c.bucket == upload.bucket)
         with self._database.write() as connection:
+            self._forget_expired(connection, mine)
             values = {**row, "created": upload.created, "headers": as_json(upload.intent)}
             connection.execute(insert(tables.uploads).values(**values))
 
@@ -194,6 +211,14 @@ class Uploads:
             if connection.execute(select(tables.uploads.c.id).where(_is(tenant, upload))).first() is None:
                 raise NotFound("upload", upload.id)
             self._forget(connection, tenant, upload)
+
+    def _forget_expired(self, connection: Connection, which: ColumnElement[bool]) -> None:
+        """Those of `which` that were begun, and got their last part, EXPIRES_AFTER ago."""
+        before = self._clock() - EXPIRES_AFTER
+        uploads, parts = tables.uploads.c, tables.parts.c
+        touched = exists().where(parts.tenant == uploads.tenant, parts.upload == uploads.id, parts.modified >= before)
+        for row in connection.execute(select(tables.uploads).where(which, uploads.created < before, ~touched)).all():
+            self._forget(connection, row.tenant, _upload(row))
 
     def _forget(self, connection: Connection, tenant: str, upload: Upload) -> None:
         mine = (tables.parts.c.tenant == tenant) & (tables.parts.c.upload == upload.id)

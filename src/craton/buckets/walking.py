@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from heapq import heapify, heappop
 from pathlib import Path
 from stat import S_ISREG
 
@@ -37,7 +38,7 @@ def walk(root: Path, prefix: str = "", after: str = "", *, folders: bool = False
 
 
 def _walk(folder: Path, base: str, prefix: str, after: str, folders: bool) -> Iterator[Found]:
-    for key, name, is_folder in _entries(folder, base):
+    for key, name, is_folder in _entries(folder, base, prefix, after):
         if is_folder:
             if not (key.startswith(prefix) or prefix.startswith(key)) or (after >= key and not after.startswith(key)):
                 continue
@@ -55,18 +56,29 @@ def _walk(folder: Path, base: str, prefix: str, after: str, folders: bool) -> It
                 yield Found(key, seen.st_size, max(1, seen.st_mtime_ns))
 
 
-def _entries(folder: Path, base: str) -> list[tuple[str, str, bool]]:
-    """Key, name, whether it is a folder (its key ends in "/"); in the order of the keys below them."""
+def _entries(folder: Path, base: str, prefix: str, after: str) -> Iterator[tuple[str, str, bool]]:
+    """Key, name, whether it is a folder (its key ends in "/"); in the order of the keys below them.
+
+    What comes before `after`, or has another prefix, is passed over at once, and only what is asked for is put in
+    order: the pages of a large folder's listing read its names again each time.
+    """
     found = []
     try:
         with os.scandir(folder) as entries:
             for entry in entries:
                 part = part_of(entry.name)
-                if part is None or entry.is_symlink():
+                if part is None:
+                    continue
+                key = base + part
+                below = f"{key}/"
+                if below <= after and not after.startswith(below):
+                    continue
+                if not (below.startswith(prefix) or prefix.startswith(below)) or entry.is_symlink():
                     continue
                 is_folder = entry.is_dir(follow_symlinks=False)
-                found.append((f"{base}{part}/" if is_folder else base + part, entry.name, is_folder))
+                found.append((below if is_folder else key, entry.name, is_folder))
     except (FileNotFoundError, NotADirectoryError, PermissionError):
-        return []
-    found.sort()
-    return found
+        return
+    heapify(found)
+    while found:
+        yield heappop(found)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Generator
 from contextlib import closing
 from typing import Any
@@ -19,6 +20,9 @@ from craton.cli.output import hint, json_option, print_json, printable, say
 from craton.cli.screen import Screen
 
 QUOTED = 160  # characters of a quotation below the answer
+_HEADING = re.compile(r"^#{1,6}\s+", re.MULTILINE)
+_BOLD = re.compile(r"\*\*(\w(?:[^*]*\w)?)\*\*")
+_SPACES = re.compile(r"\s+")
 HOW = {
     "extractive": "Quoted from the sources: {model} is below the measured bar for answering from documents.",
     "abstained": "Nothing in the sources answers it.",
@@ -123,9 +127,13 @@ def _whole(connection: Connection, base: str, body: dict[str, Any]) -> dict[str,
 def show_answer(connection: Connection, base: str, body: dict[str, Any]) -> None:
     """Writes the answer to stdout as it arrives, and its sources below it. body: an `AskRequest` as JSON."""
     screen = Screen(body["model"])
-    marking = Marking(lambda text: screen.write(Piece("text", text)))
     asked: dict[str, Any] = {}
     started: dict[str, Any] = {}
+
+    def write(text: str) -> None:
+        screen.write(Piece("text", plain(text) if started.get("how") == "extractive" else text))
+
+    marking = Marking(write)
     try:
         with closing(answer_events(connection, base, body)) as events:
             for event in events:
@@ -141,27 +149,38 @@ def show_answer(connection: Connection, base: str, body: dict[str, Any]) -> None
         marking.end()
         screen.end_line()
         screen.close()
-    _show_sources(marking)
+    _show_sources(marking, quoted=started["how"] == "extractive")
     if started["how"] in HOW:
         say(HOW[started["how"]].format(model=body["model"]), dim=True)
     hint(f"What was read for it: craton trace {asked['request_id']}")
     hint(f"Go on: craton ask {base} --session {started['session']} ...")
 
 
-def _show_sources(marking: Marking) -> None:
+def plain(quote: str) -> str:
+    """A quotation without its source's line breaks and Markdown marks for headings and bold text. A line break before
+    it stays: it parts quotations."""
+    begins = "\n" if quote.startswith("\n") else ""
+    return begins + _SPACES.sub(" ", _BOLD.sub(r"\1", _HEADING.sub("", quote[len(begins) :])))
+
+
+def _show_sources(marking: Marking, *, quoted: bool) -> None:
+    """quoted: the answer shows their words already, so only the places follow."""
     if marking.numbers or marking.unsupported:
         click.echo()
     for uri, number in marking.numbers.items():
         click.echo(f"[{number}] {printable(uri)}")
-        quotes = {
-            reference["passage"]["text"][reference["start"] : reference["end"]]: reference["passage"]
+        found = {
+            (passage["start"] + reference["start"], passage["start"] + reference["end"]): (passage, reference)
             for citation in marking.citations
             for reference in citation["references"]
-            if reference["passage"]["location"]["uri"] == uri
+            if (passage := {"start": 0, **reference["passage"]})["location"]["uri"] == uri
         }
-        for quote, passage in quotes.items():
-            words = " ".join(printable(quote).split())
-            where = f"page {passage['page']}: " if passage.get("page") else ""
-            click.echo(f"    {where}“{words[:QUOTED]}{'…' if len(words) > QUOTED else ''}”")
+        for (start, end), (passage, reference) in found.items():
+            page = f"page {passage['page']}: " if passage.get("page") else ""
+            if quoted:
+                click.echo(f"    {page}characters {start:,} to {end:,}")
+            else:
+                words = plain(printable(passage["text"][reference["start"] : reference["end"]])).strip()
+                click.echo(f"    {page}“{words[:QUOTED]}{'…' if len(words) > QUOTED else ''}”")
     if marking.unsupported:
         click.echo(f"{UNSUPPORTED} Nothing that was read supports it.")

@@ -9,7 +9,7 @@ import click
 
 from craton.cli.completion import complete_model
 from craton.cli.connection import Connection, connect, connection_options
-from craton.cli.errors import CommandError
+from craton.cli.errors import CommandError, ServerError
 from craton.cli.kb_folders import register_folder
 from craton.cli.kb_origins import FORMS, source_of
 from craton.cli.kb_progress import describe, wait_for
@@ -70,7 +70,11 @@ def create(
     new = {"name": name, "embedder": embedder, "description": description, "index": index}
     base = connection.post(ROOT, new)
     cutting = {"strategy": chunking, **({"max_tokens": tokens} if tokens else {})}
-    made = [connection.post(f"{ROOT}/{base['id']}/sources", source | {"chunking": cutting}) for source in sources]
+    try:
+        made = [connection.post(f"{ROOT}/{base['id']}/sources", source | {"chunking": cutting}) for source in sources]
+    except ServerError:
+        connection.delete(f"{ROOT}/{base['id']}")  # so that the same command can be given again
+        raise
     ingestions = [_ingest(connection, base["id"], source["id"], wait=wait) for source in made]
     if as_json:
         print_json({"knowledge_base": base, "sources": made, "ingestions": ingestions})

@@ -7,6 +7,7 @@ import os
 import sys
 import tempfile
 import time
+import tomllib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -80,8 +81,10 @@ def start(name: str, yes: bool, url: str | None, key: str | None) -> None:
     """Play the lesson NAME (or its number) from the beginning."""
     shelf = Shelf.installed()
     lesson, connection = shelf.lesson(name), connect(url, key)
-    _require_needs(lesson, connection)
     environment, folder = _environment(connection, os.environ), _folder(lesson)
+    unmet = _unmet(lesson, connection, environment)
+    if unmet:
+        raise CommandError(unmet)
     clean_up(lesson, folder, environment, Quiet())
     folder.mkdir(parents=True, mode=0o700)
     stage = Terminal(console(), interactive=not yes and sys.stdin.isatty())
@@ -147,7 +150,8 @@ def mission(starters: Path | None, url: str | None, key: str | None, as_json: bo
     shelf = Shelf.installed()
     rows, lessons = shelf.rows(), shelf.lessons()
     began = time.monotonic()
-    with _mission_server(starters, url, key) as (connection, environment):
+    config = "\n".join(dict.fromkeys(lesson.config for lesson in lessons if lesson.config))
+    with _mission_server(starters, config, url, key) as (connection, environment):
         tried = [_try(lesson, connection, environment) for lesson in lessons]
     judged = judge(rows, tried)
     if as_json:
@@ -160,7 +164,7 @@ def mission(starters: Path | None, url: str | None, key: str | None, as_json: bo
 
 @contextmanager
 def _mission_server(
-    starters: Path | None, url: str | None, key: str | None
+    starters: Path | None, config: str, url: str | None, key: str | None
 ) -> Iterator[tuple[Connection, dict[str, str]]]:
     """The server to ask, and what the steps' processes are given to reach it."""
     if url is not None:
@@ -168,7 +172,7 @@ def _mission_server(
         yield connection, _environment(connection, os.environ)
         return
     clean = {name: value for name, value in os.environ.items() if not name.startswith("CRATON_")}
-    with own_server(clean, starters, say) as own:
+    with own_server(clean, starters, config, say) as own:
         if own.pull_failed:
             say(f"The starter models are not here: {own.pull_failed}", fg="yellow")
         connection = Connection(own.url, own.token)
@@ -176,7 +180,7 @@ def _mission_server(
 
 
 def _try(lesson: Lesson, connection: Connection, environment: Mapping[str, str]) -> Tried:
-    unmet = _unmet(lesson, connection)
+    unmet = _unmet(lesson, connection, environment)
     if unmet:
         return Tried(lesson.name, unmet=unmet)
     say(f"playing {lesson.name}")
@@ -189,15 +193,23 @@ def _try(lesson: Lesson, connection: Connection, environment: Mapping[str, str])
             clean_up(lesson, folder, environment, Quiet())
 
 
-def _require_needs(lesson: Lesson, connection: Connection) -> None:
-    unmet = _unmet(lesson, connection)
-    if unmet:
-        raise CommandError(unmet)
-
-
-def _unmet(lesson: Lesson, connection: Connection) -> str:
+def _unmet(lesson: Lesson, connection: Connection, environment: Mapping[str, str]) -> str:
     models = {model["id"] for model in connection.get("/api/craton/v1/models")["models"]}
-    return unmet_needs(lesson, models, lambda package: importlib.util.find_spec(package) is not None)
+    return unmet_needs(
+        lesson, models, lambda package: importlib.util.find_spec(package) is not None, _settings(environment)
+    )
+
+
+def _settings(environment: Mapping[str, str]) -> dict[str, Any]:
+    """What the server's config.toml holds, as far as this machine knows. Raises CommandError."""
+    named = environment.get("CRATON_HOME")
+    config = (Home(Path(named)) if named else Home.from_environment()).config
+    if not config.is_file():
+        return {}
+    try:
+        return tomllib.loads(config.read_text("utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise CommandError(f"{config} cannot be read: {error}") from error
 
 
 def _environment(connection: Connection, base: Mapping[str, str]) -> dict[str, str]:

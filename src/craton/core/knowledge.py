@@ -75,7 +75,8 @@ Strategy = Literal["fixed", "hierarchical", "semantic", "none"]
 
 
 class Chunking(Struct, frozen=True, omit_defaults=True):
-    """How texts are cut. Sizes count the embedder's tokens.
+    """How texts are cut. Sizes count the embedder's tokens. max_tokens None: as many as the embedder reads whole, but
+    no more than 300.
 
     fixed: chunks of max_tokens that share overlap_percent with their neighbour. hierarchical: chunks of parent_tokens,
     matched by pieces of max_tokens that overlap by overlap_tokens. semantic: sentences joined while their embeddings
@@ -84,7 +85,7 @@ class Chunking(Struct, frozen=True, omit_defaults=True):
     """
 
     strategy: Strategy = "fixed"
-    max_tokens: int = 300
+    max_tokens: int | None = None
     overlap_percent: int = 20
     parent_tokens: int = 1500
     overlap_tokens: int = 60

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 
 from msgspec.structs import replace
 from sqlalchemy import Connection, insert, select, update
@@ -15,7 +15,6 @@ from craton.jobs.queue import Jobs
 from craton.knowledge import tables
 from craton.knowledge.embedders import Embedders, choose, owner
 from craton.knowledge.ingestions import Ingestions
-from craton.knowledge.places import place
 from craton.knowledge.protocol import NewKnowledgeBase, Page
 from craton.knowledge.rows import base_row, decode, encode, find_base, new_id, paged
 from craton.knowledge.tokens import Token
@@ -31,14 +30,15 @@ class Bases:
         self,
         database: Database,
         embedders: Embedders,
-        places: Collection[str],
+        check: Callable[[KnowledgeBase], None],
         jobs: Jobs,
         ingestions: Ingestions,
         clock: Callable[[], float],
         wake: Callable[[], None],
     ) -> None:
-        """places: where indexes can live, as `knowledge.places.place` names them. wake: there is background work."""
-        self._database, self._embedders, self._places = database, embedders, frozenset(places)
+        """check: raises InvalidRequest or NotFound for a base whose index or database is not there for its tenant; it
+        may block. wake: there is background work."""
+        self._database, self._embedders, self._check = database, embedders, check
         self._jobs, self._ingestions, self._clock, self._wake = jobs, ingestions, clock, wake
 
     async def create(self, tenant: str, new: NewKnowledgeBase, token: str = "") -> KnowledgeBase:
@@ -59,14 +59,11 @@ class Bases:
             storage=new.storage,
             extra=new.extra,
         )
-        if new.kind == "sql":
-            base = replace(base, kind="sql")
-        elif new.kind != "vector":
+        if new.kind not in {"vector", "sql"}:
             raise InvalidRequest("a knowledge base is of the kind vector or sql", "kind")
-        else:
-            if place(base) not in self._places:
-                known = ", ".join(sorted(self._places))
-                raise InvalidRequest(f"no index {place(base)!r} is configured; there is: {known}", "storage")
+        base = replace(base, kind="sql" if new.kind == "sql" else "vector")
+        await asyncio.to_thread(self._check, base)
+        if base.kind == "vector":
             info, dimensions = await choose(self._embedders, tenant, new.embedder, new.dimensions)
             base = replace(base, embedder=info.id, embedder_revision=info.revision, dimensions=dimensions)
         return await asyncio.to_thread(self._insert, base, Token(tenant, "CreateKnowledgeBase", token, new, now))

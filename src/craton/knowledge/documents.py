@@ -145,8 +145,9 @@ class Documents:
         _check_keys(keys)
         with self._database.read() as connection:
             found = find_source(connection, tenant, find_base(connection, tenant, base).id, source)
-            rows = _rows(connection, found, keys)
-        return [document_of(rows[key]) if key in rows else None for key in keys]
+            own = [_own_key(found, key) for key in keys]
+            rows = _rows(connection, found, own)
+        return [document_of(rows[key]) if key in rows else None for key in own]
 
     async def delete(
         self, tenant: str, base: str, source: str, keys: Sequence[str], token: str = ""
@@ -163,11 +164,12 @@ class Documents:
             _, data_source = usable(connection, tenant, base, source)
             if (known := token.known(connection)) is not None:
                 return decode(known, list[Document | None])
-            rows = _rows(connection, data_source, keys)
-            take_back(connection, data_source, keys)
+            own = [_own_key(data_source, key) for key in keys]
+            rows = _rows(connection, data_source, own)
+            take_back(connection, data_source, own)
             forget(connection, tenant, [row.id for row in rows.values()], now)
             answer = [
-                replace(document_of(rows[key]), status="deleting", updated=now) if key in rows else None for key in keys
+                replace(document_of(rows[key]), status="deleting", updated=now) if key in rows else None for key in own
             ]
             token.remember(connection, encode(answer))
         return answer
@@ -217,6 +219,13 @@ def _rows(connection: Connection, source: DataSource, keys: Sequence[str]) -> di
         documents.c.key_digest.in_([digest(key) for key in keys]),
     )
     return {row.key: row for row in connection.execute(query)}
+
+
+def _own_key(source: DataSource, key: str) -> str:
+    """A bucket's documents can be named by their addresses, too."""
+    if source.spec.kind != "bucket":
+        return key
+    return key.removeprefix(f"s3://{source.spec.options.get('bucket', '')}/")
 
 
 def _check_key(key: str, field: str) -> None:

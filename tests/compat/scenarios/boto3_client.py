@@ -135,8 +135,8 @@ def a_refused_operation_has_its_typed_exception() -> None:
     with raises(control.exceptions.ValidationException, 400, "ListGuardrails"):
         control.list_guardrails()
     agent = connect("bedrock-agent")
-    with raises(agent.exceptions.ValidationException, 400, "ListKnowledgeBases"):
-        agent.list_knowledge_bases()
+    with raises(agent.exceptions.ValidationException, 400, "ListAgents"):
+        agent.list_agents()
 
 
 def a_prompt_that_is_too_long_is_a_validation_error() -> None:

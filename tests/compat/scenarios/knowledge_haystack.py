@@ -36,7 +36,11 @@ def agentic_retrieval_is_refused_and_the_retriever_falls_back() -> None:
 
 
 def the_ranker() -> None:
-    texts = ["A key can be rotated at any time.", "Trips by train need no approval.", "Backups are kept for thirty days."]
+    texts = [
+        "A key can be rotated at any time.",
+        "Trips by train need no approval.",
+        "Backups are kept for thirty days.",
+    ]
     found = AmazonBedrockRanker(model="echo", top_k=2).run(
         query=QUESTION, documents=[Document(content=text) for text in texts]
     )["documents"]

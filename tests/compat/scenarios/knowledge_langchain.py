@@ -55,7 +55,11 @@ def the_retriever_of_the_async_client() -> None:
 
 
 def rerank() -> None:
-    texts = ["A key can be rotated at any time.", "Trips by train need no approval.", "Backups are kept for thirty days."]
+    texts = [
+        "A key can be rotated at any time.",
+        "Trips by train need no approval.",
+        "Backups are kept for thirty days.",
+    ]
     compressor = BedrockRerank(model_arn=ECHO_ARN, top_n=2)
     found = compressor.compress_documents([Document(text) for text in texts], "How long are backups kept?")
     equal(len(found), 2)

@@ -42,7 +42,11 @@ def the_retriever_of_the_async_client() -> None:
 
 
 def rerank() -> None:
-    texts = ["A key can be rotated at any time.", "Trips by train need no approval.", "Backups are kept for thirty days."]
+    texts = [
+        "A key can be rotated at any time.",
+        "Trips by train need no approval.",
+        "Backups are kept for thirty days.",
+    ]
     nodes = [NodeWithScore(node=TextNode(text=text), score=0.1) for text in texts]
     found = BedrockRerank(top_n=2, rerank_model_arn=ECHO_ARN).postprocess_nodes(nodes, query_str=QUESTION)
     equal([len(found), found[0].node.get_content()], [2, texts[2]])

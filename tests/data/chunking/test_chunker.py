@@ -47,6 +47,7 @@ chunkings = st.one_of(
         Chunking, st.just("semantic"), max_tokens=st.integers(4, 60), buffer=st.integers(0, 2), percentile=st.just(80)
     ),
     st.just(Chunking("none")),
+    st.builds(Chunking, st.sampled_from(["fixed", "hierarchical", "semantic"]), overlap_tokens=st.integers(0, 90)),
 )
 
 
@@ -81,7 +82,7 @@ def test_pieces_fit_the_window_and_leave_nothing_out(
     starts = [chunk.start for chunk in chunks]
     assert starts == sorted(starts)
     if chunking.strategy != "none":
-        limit = chunking.parent_tokens if chunking.strategy == "hierarchical" else chunking.max_tokens
+        limit = chunking.parent_tokens if chunking.strategy == "hierarchical" else chunking.max_tokens or window
         sizes = [len(exact.encode(text[c.start : c.end], add_special_tokens=False).ids) for c in chunks]
         assert all(size <= max(limit, 4) for size in sizes)
     assert chunked(parsed, chunking, tokenizer, window) == chunks
@@ -129,6 +130,37 @@ def test_neighbours_share_whole_sentences() -> None:
     chunks = chunked(Parsed(text, (), "text/plain"), Chunking(max_tokens=60, overlap_percent=40), WORDPIECE, 64)
     assert all(after.start < before.end for before, after in itertools.pairwise(chunks))
     assert all(text[chunk.start : chunk.start + 3] == "Fox" for chunk in chunks)
+
+
+@pytest.mark.parametrize("window", [48, 2000])
+def test_who_says_no_size_gets_chunks_that_are_read_whole_and_no_longer_than_300_tokens(window: int) -> None:
+    parsed = Parsed(" ".join(f"Fox number {number} sleeps." for number in range(400)), (), "text/plain")
+    chunks = chunked(parsed, Chunking(), WORDPIECE, window)
+    exact = Tokenizer.from_file(str(WORDPIECE))
+    texts = [parsed.text[chunk.start : chunk.end] for chunk in chunks]
+    longest = max(len(exact.encode(text, add_special_tokens=False).ids) for text in texts)
+    assert min(window - 2, 300) * 0.8 <= longest <= min(window - 2, 300)
+    assert piece_texts(parsed, chunks) == texts
+
+
+def test_no_chunk_is_a_mere_rest_of_the_one_before() -> None:
+    sentence = "Fox number one sleeps."
+    exact = Tokenizer.from_file(str(WORDPIECE))
+    each = len(exact.encode(sentence, add_special_tokens=False).ids)
+    for count in range(1, 40):
+        text = " ".join([sentence] * count)
+        chunks = chunked(Parsed(text, (), ""), Chunking(max_tokens=10 * each, overlap_percent=0), WORDPIECE, 2000)
+        assert all(text[chunk.start : chunk.end].count(sentence) >= min(count, 2) for chunk in chunks)
+        assert len(chunks) == -(-count // 10)
+
+
+def test_a_long_chunk_is_matched_by_as_few_pieces_as_can_be_and_all_are_full() -> None:
+    sentence = "Fox number one sleeps."
+    exact = Tokenizer.from_file(str(WORDPIECE))
+    each = len(exact.encode(sentence, add_special_tokens=False).ids)
+    parsed = Parsed(" ".join([sentence] * 25), (), "")
+    (chunk,) = chunked(parsed, Chunking(max_tokens=25 * each), WORDPIECE, 10 * each + 2)
+    assert [text.count(sentence) for text in piece_texts(parsed, [chunk])] == [10, 10, 10]
 
 
 def test_words_are_not_cut() -> None:

@@ -94,7 +94,7 @@ async def test_nothing_can_be_written(shop: psycopg.Connection[Any], opened: Ope
         "SELECT absent AS id FROM goods",
         "not sql",
     ):
-        source = await opened(SourceSpec("sql", {"database": "shop", "query": query, "key": ["id"]}), "acme")
+        source = await opened(SourceSpec("sql", {"database": "shop", "query": query, "key": ["id"]}))
         with pytest.raises(InvalidRequest):
             await listed(source)
     assert shop.execute("SELECT count(*) FROM goods").fetchone() == (1,)
@@ -166,12 +166,12 @@ async def test_a_row_over_the_limit_does_not_come_here(
 
 async def test_a_dead_database_says_nothing_of_the_machine(sources: Sources, databases: Databases) -> None:
     databases["dead"] = "postgresql+psycopg://zoe:hunter2@127.0.0.1:1/shop"
-    source = await sources.open(SourceSpec("sql", {"database": "dead", "table": "goods", "key": ["id"]}), "acme")
+    source = await sources.open(SourceSpec("sql", {"database": "dead", "table": "goods", "key": ["id"]}))
     with pytest.raises(SourceFailed) as caught:
         await listed(source)
     assert not any(word in str(caught.value) for word in ("hunter2", "127.0.0.1", "zoe"))
     with pytest.raises(NotFound):
-        sources.check(SourceSpec("sql", {"database": "unknown", "table": "goods", "key": ["id"]}), "acme")
+        sources.check(SourceSpec("sql", {"database": "unknown", "table": "goods", "key": ["id"]}))
 
 
 async def test_a_connection_that_dies_is_made_again(

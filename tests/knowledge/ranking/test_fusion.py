@@ -6,34 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from craton.knowledge.ranking.fusion import RANK_CONSTANT, best_first, reciprocal, stretched, weighted
+from craton.knowledge.ranking.fusion import stretched, weighted
 
 scores = st.dictionaries(st.integers(0, 50), st.floats(-10, 10, width=32), max_size=20)
-orders = st.lists(st.lists(st.integers(0, 20), unique=True, max_size=10), min_size=1, max_size=4)
-
-
-def test_reciprocal_ranks_by_hand() -> None:
-    fused = reciprocal([["a", "b"], ["b", "c"]], constant=60)
-    most = 2 / 61
-    assert fused["a"] == pytest.approx((1 / 61) / most)
-    assert fused["b"] == pytest.approx((1 / 62 + 1 / 61) / most)
-    assert fused["c"] == pytest.approx((1 / 62) / most)
-
-
-@given(orders)
-def test_reciprocal_ranks_lie_between_0_and_1_and_do_not_depend_on_the_order_of_the_orders(
-    given: list[list[int]],
-) -> None:
-    fused = reciprocal(given)
-    assert all(0 < score <= 1 + 1e-9 for score in fused.values())
-    assert reciprocal(given[::-1]) == pytest.approx(fused)
-
-
-@given(orders)
-def test_who_is_first_everywhere_has_the_score_1(given: list[list[int]]) -> None:
-    fused = reciprocal([[99, *order] for order in given], RANK_CONSTANT)
-    assert fused[99] == pytest.approx(1.0)
-    assert best_first(fused)[0] == 99
 
 
 @given(scores, st.floats(-10, 10), st.floats(0, 5))
@@ -67,10 +42,3 @@ def test_a_better_score_in_one_part_never_makes_the_sum_worse(
     before = weighted([(0.3, one), (0.7, other)])
     after = weighted([(0.3, {**one, key: one.get(key, 0.0) + 1}), (0.7, other)])
     assert after[key] >= before.get(key, 0.0)
-
-
-@given(scores)
-def test_equal_scores_stand_in_the_order_of_their_keys(given: dict[int, float]) -> None:
-    order = best_first(given)
-    assert order == sorted(order, key=lambda key: (-given[key], key))
-    assert sorted(order) == sorted(given)

@@ -33,6 +33,6 @@ def test_equal_scores_are_ordered_by_number() -> None:
 
 def test_questions_that_share_documents_share_a_fold() -> None:
     grades: list[Grades] = [{0: 1}, {1: 1}, {0: 1, 2: 1}, {2: 1}, {3: 1}, {4: 1, 1: 1}]
-    folds = fold_of(Collection("c", [""] * 5, ["q"] * 6, grades, list(range(6)), []))
+    folds = fold_of(Collection("c", [""] * 5, [""] * 5, ["q"] * 6, grades, list(range(6)), []))
     assert folds[0] == folds[2] == folds[3]
     assert folds[1] == folds[5]

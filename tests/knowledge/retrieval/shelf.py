@@ -12,12 +12,12 @@ from msgspec.structs import replace
 from sqlalchemy import insert, update
 
 from craton.core.access import Caller, KeyRole
-from craton.core.errors import NotFound
+from craton.core.errors import Damaged, NotFound
 from craton.core.knowledge import Access, Document, KnowledgeBase, Location, Metadata, Retrieved, RetrieveRequest
 from craton.core.model import EmbedAnswer, EmbedRequest, ModelInfo
 from craton.index.analysis import document_terms, query_terms
 from craton.index.matching import matches
-from craton.index.protocol import Found, Hit, Point, Search
+from craton.index.protocol import Found, Hit, Index, Point, Search
 from craton.knowledge import tables
 from craton.knowledge.decomposing import by_rules
 from craton.knowledge.reranking import Reranker
@@ -67,6 +67,7 @@ class ExactIndex:
 
     def __init__(self) -> None:
         self.points: dict[int, Point] = {}
+        self.damaged = False
         self.searches: list[Search] = []
 
     async def upsert(self, points: Sequence[Point]) -> None:
@@ -78,6 +79,8 @@ class ExactIndex:
 
     async def search(self, search: Search) -> Found:
         self.searches.append(search)
+        if self.damaged:
+            raise Damaged("the index", "it was broken by a test")
         seen = [
             point
             for point in self.points.values()
@@ -135,7 +138,10 @@ class Shelf:
 
     def __init__(self, database: Database) -> None:
         self.database, self.index, self.embedders, self.bases = database, ExactIndex(), WordVectors(), Bases()
-        self.retriever = Retriever(database, self.bases, self.embedders, self._open, Reranker(self.embedders), Rules())
+        self.lost: list[ExactIndex] = []
+        self.retriever = Retriever(
+            database, self.bases, self.embedders, self._open, self._lose, Reranker(self.embedders), Rules()
+        )
         with database.write() as connection:
             connection.execute(
                 insert(tables.bases).values(
@@ -147,6 +153,18 @@ class Shelf:
     async def _open(self, tenant: str, base: str) -> ExactIndex:
         assert (tenant, base) == ("acme", "KB")
         return self.index
+
+    async def _lose(self, tenant: str, base: str, index: Index) -> None:
+        """As `Syncing.lost`: an empty index, in a new epoch, takes its place. Nobody fills it here."""
+        assert index is self.index
+        self.lost.append(self.index)
+        self.index = ExactIndex()
+        await asyncio.to_thread(self.mark, 0, epoch=2)
+
+    def mark(self, indexed: int, **more: int) -> None:
+        """The index holds the pieces up to this one."""
+        with self.database.write() as connection:
+            connection.execute(update(tables.bases).values(indexed=indexed, **more))
 
     async def put(
         self,
@@ -161,6 +179,7 @@ class Shelf:
         """A document; a chunk's pieces are its lines. current: it is what its row says that anybody sees."""
         points = await asyncio.to_thread(self._write, name, chunks, metadata or {}, access, generation, current, tenant)
         await self.index.upsert(points)
+        await asyncio.to_thread(self.mark, points[-1].id)
 
     def _write(
         self,

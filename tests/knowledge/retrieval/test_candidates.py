@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from craton.index.protocol import Found, Hit
-from craton.knowledge.retrieval.candidates import Candidate, merged, ranked
+from craton.knowledge.retrieval.candidates import Candidate, looked, merged, ranked
 
 
 def hits(*scored: tuple[int, int, float]) -> tuple[Hit, ...]:
@@ -45,7 +45,7 @@ def test_cosines_that_lie_close_together_are_not_torn_apart_by_stretching() -> N
 
 def test_a_chunk_counts_as_its_best_piece() -> None:
     order = ranked(Found(hits((1, 10, 0.8), (2, 20, 0.7), (3, 10, 0.2))), {1, 2, 3})
-    assert order == [Candidate(10, 0.8, (1, 3)), Candidate(20, 0.7, (2,))]
+    assert order == [Candidate(10, 0.8, (1, 3), 0.8), Candidate(20, 0.7, (2,), 0.7)]
 
 
 @given(found)
@@ -62,7 +62,33 @@ def test_nothing_that_may_not_be_seen_is_ranked(given: Found, current: set[int])
     assert {piece for one in ranked(given, current) for piece in one.pieces} <= current
 
 
+def test_a_chunk_that_the_dense_leg_did_not_find_counts_as_its_last_hit() -> None:
+    both = Found(hits((1, 10, 0.8), (2, 20, 0.4)), hits((3, 30, 5.0)))
+    assert {one.chunk: one.cosine for one in ranked(both, {1, 2, 3})} == {10: 0.8, 20: 0.4, 30: 0.4}
+
+
+@given(found, st.integers(0, 30), st.data())
+def test_after_the_second_look_each_is_there_once_and_scores_fall(
+    given: Found, count: int, data: st.DataObject
+) -> None:
+    before = ranked(given, range(100))
+    words = st.text("ab. ", max_size=12)
+    texts = [data.draw(words) for _ in before[:count]]
+    after = looked("a b", before, texts)
+    assert {(one.chunk, one.pieces) for one in after} == {(one.chunk, one.pieces) for one in before}
+    assert len(after) == len(before)
+    assert {one.chunk for one in after[:count]} == {one.chunk for one in before[:count]}
+    assert [one.score for one in after] == sorted((one.score for one in after), reverse=True)
+    assert all(0 <= one.score <= 1 for one in after)
+
+
 def test_answers_to_several_questions_are_merged_with_all_their_pieces() -> None:
     one = [Candidate(10, 0.9, (1,)), Candidate(20, 0.5, (2,))]
-    other = [Candidate(10, 0.3, (3, 1))]
-    assert merged([one, other], {10: 0.2, 20: 0.7}) == [Candidate(20, 0.7, (2,)), Candidate(10, 0.2, (1, 3))]
+    other = [Candidate(20, 0.95, (3, 2), 0.6), Candidate(10, 0.3, (4, 1))]
+    assert merged([one, other]) == [Candidate(20, 0.95, (2, 3), 0.6), Candidate(10, 0.9, (1, 4))]
+
+
+def test_what_answers_one_question_well_comes_before_what_is_halfway_near_to_both() -> None:
+    one = [Candidate(10, 0.9, (1,)), Candidate(30, 0.5, (3,))]
+    other = [Candidate(20, 0.8, (2,)), Candidate(30, 0.5, (3,))]
+    assert [candidate.chunk for candidate in merged([one, other])] == [10, 20, 30]

@@ -7,12 +7,16 @@ import pytest
 from msgspec.structs import replace
 from sqlalchemy import update
 
-from craton.core.errors import Conflict, InvalidRequest, NotFound, TooLarge, Unsupported
+from craton.core.errors import Conflict, InvalidRequest, NotFound, Throttled, TooLarge, Unsupported
 from craton.core.knowledge import Access, Compare, Passage, Reranking, Retrieved
+from craton.index.protocol import Index
 from craton.knowledge import tables
+from craton.knowledge.ranking.second import LOOKED
+from craton.knowledge.reranking import Reranker
+from craton.knowledge.retrieval.retriever import Retriever
 from craton.store.database import Database
 from craton.store.migrations import upgrade
-from tests.knowledge.retrieval.shelf import BASE, OTHER, Shelf
+from tests.knowledge.retrieval.shelf import BASE, OTHER, ExactIndex, Rules, Shelf
 
 pytestmark = pytest.mark.anyio
 
@@ -166,6 +170,30 @@ async def test_pages_together_give_each_result_once_in_the_order_of_one_large_pa
     assert tuple(paged) == whole.passages
 
 
+async def test_the_border_of_the_second_look_is_not_felt_in_pages(shelf: Shelf) -> None:
+    for number in range(2 * LOOKED):
+        noise = " ".join(f"w{number * k % 17}" for k in range(number % 9))
+        await shelf.put(f"d{number}", f"Key {noise} opens. Door {number % 4} of the house {noise}.")
+    whole = await shelf.ask("which key opens door 3 of house", top=100)
+    scores = [passage.score for passage in whole.passages]
+    assert scores == sorted(scores, reverse=True)
+    assert all(0 <= score <= 1 for score in scores)
+    for size in (7, LOOKED, LOOKED + 1):
+        paged: list[Passage] = []
+        cursor = ""
+        while not paged or cursor:
+            page = await shelf.ask("which key opens door 3 of house", top=size, cursor=cursor)
+            paged += page.passages
+            cursor = page.cursor
+        assert tuple(paged) == whole.passages
+
+
+async def test_of_two_that_have_all_words_the_one_that_has_them_in_one_sentence_comes_first(shelf: Shelf) -> None:
+    await shelf.put("apart", "The ferry crosses the harbour daily. A ticket is kept for years in the archive.")
+    await shelf.put("together", "The ferry ticket is kept daily. The harbour crosses years for the archive.")
+    assert names(await shelf.ask("ferry ticket"))[0] == "together"
+
+
 async def test_a_cursor_is_good_for_its_own_question_and_index_only(shelf: Shelf) -> None:
     for number in range(4):
         await shelf.put(f"d{number}", f"Key number {number}.")
@@ -198,6 +226,48 @@ async def test_another_revision_of_the_embedder_is_a_conflict(shelf: Shelf) -> N
     shelf.embedders.revision = "r2"
     with pytest.raises(Conflict, match="r1"):
         await shelf.ask("key")
+
+
+async def test_a_damaged_index_is_given_up_and_the_answer_waits_until_another_one_is_filled(shelf: Shelf) -> None:
+    await shelf.put("keys", KEYS)
+    lost = shelf.index
+    lost.damaged = True
+    with pytest.raises(Throttled, match="built again") as raised:
+        await shelf.ask("key")
+    assert raised.value.retry_after > 0
+    assert shelf.lost == [lost]
+    with pytest.raises(Throttled):
+        await shelf.ask("key")
+    await shelf.index.upsert(list(lost.points.values()))
+    await asyncio.to_thread(shelf.mark, max(lost.points))
+    assert names(await shelf.ask("key")) == ["keys"]
+    assert shelf.lost == [lost]
+
+
+async def test_an_index_that_was_replaced_meanwhile_is_asked_at_once(shelf: Shelf) -> None:
+    await shelf.put("keys", KEYS)
+    lost = shelf.index
+    lost.damaged = True
+
+    async def replaced(tenant: str, base: str, index: Index) -> None:
+        shelf.index = ExactIndex()
+        await shelf.index.upsert(list(lost.points.values()))
+
+    rules, ranking = Rules(), Reranker(shelf.embedders)
+
+    async def opened(tenant: str, base: str) -> ExactIndex:
+        return shelf.index
+
+    shelf.retriever = Retriever(shelf.database, shelf.bases, shelf.embedders, opened, replaced, ranking, rules)
+    assert names(await shelf.ask("key")) == ["keys"]
+
+
+async def test_what_an_ingestion_has_written_and_nobody_sees_yet_keeps_nobody_waiting(shelf: Shelf) -> None:
+    await shelf.put("keys", KEYS)
+    indexed = max(shelf.index.points)
+    await shelf.put("keys", "A key is rotated every day now.", generation=2, current=False)
+    await asyncio.to_thread(shelf.mark, indexed)
+    assert names(await shelf.ask("key")) == ["keys"]
 
 
 async def test_a_base_over_sql_is_refused_where_none_is_configured(shelf: Shelf) -> None:

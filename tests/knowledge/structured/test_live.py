@@ -54,7 +54,8 @@ async def test_records_become_passages_and_failures_sentences(api: Api) -> None:
     ]
     assert passages[0].score == 1.0 > passages[1].score > 0
     assert passages[0].location.kind == "api"
-    assert [failure.partition(":")[0] for failure in failures] == ["refused", "locked", "wrong"]
+    assert [failure.source for failure in failures] == ["refused", "locked", "wrong"]
+    assert "not allowed" in failures[0].reason
     assert len(api.seen) == 1
     assert api.seen[0][2] == {"q": ["what boils?"]}
 

@@ -25,6 +25,7 @@ from craton.data.sources.records import as_text, render
 MAX_QUESTION = 5000  # characters
 MAX_RECORD = 64 * 1024  # characters of its text
 
+
 class LiveRecord(Struct, frozen=True):
     """uri: its address for people. fields: the record, when it is an object."""
 

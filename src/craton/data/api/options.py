@@ -44,12 +44,10 @@ def check_live(options: LiveOptions) -> None:
     """Raises InvalidRequest for an address or parameters that cannot be used."""
     try:
         parts = urlsplit(options.url)
-        usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and not parts.username
+        usable = parts.scheme in {"http", "https"} and bool(parts.hostname) and not parts.username and parts.port != 0
     except ValueError:
         usable = False
     if not usable or parts.fragment or "{" in options.url:
         raise InvalidRequest("is not a plain http(s) address", "options.url")
     if not any(QUESTION in value for value in options.parameters.values()):
         raise InvalidRequest(f"none of them holds {QUESTION}", "options.parameters")
-
-

@@ -9,12 +9,15 @@ from pathlib import Path
 from craton.core.errors import InvalidRequest, Unsupported
 from craton.core.knowledge import Chunking
 from craton.data.chunking.counting import Counter, EstimatingCounter, TokenCounter
-from craton.data.chunking.packing import Run, even, fitting, pack
+from craton.data.chunking.packing import Run, fitting, levelled, pack, reaching_back
 from craton.data.chunking.semantic import turns
 from craton.data.chunking.units import Unit, units
 from craton.data.documents import Chunk, Embeds, Parsed, Piece
 
-_CODE = "1"  # of this package: raise it when the same text may be cut elsewhere
+DEFAULT_TOKENS = 300
+"""Of a chunk whose size nobody has said, where the embedder reads that much."""
+
+_CODE = "2"  # of this package: raise it when the same text may be cut elsewhere
 
 
 class TokenizerChunker:
@@ -48,7 +51,8 @@ class TokenizerChunker:
         """Raises InvalidRequest for sizes that make no sense, Unsupported for "semantic" without embeddings."""
         _check(chunking)
         room = self._counter.room
-        grain = min(room, chunking.max_tokens) if chunking.strategy != "none" else room
+        size = self._size(chunking)
+        grain = min(room, size) if chunking.strategy != "none" else room
         parts = await asyncio.to_thread(units, parsed, self._counter, grain)
         if chunking.strategy == "semantic":
             if self._embeds is None:
@@ -57,25 +61,36 @@ class TokenizerChunker:
             groups = await turns(parsed.text, parts, self._embeds, room, buffer, percentile)
         else:
             groups = [(0, len(parts))] if parts else []
-        return await asyncio.to_thread(self._chunks, parsed.text, parts, groups, chunking)
+        return await asyncio.to_thread(self._chunks, parsed.text, parts, groups, chunking, size)
 
-    def _chunks(self, text: str, parts: Sequence[Unit], groups: Sequence[Run], chunking: Chunking) -> tuple[Chunk, ...]:
-        room = self._counter.room
-        size, overlap, inner, shared = chunking.max_tokens, 0, room, 0
+    def _size(self, chunking: Chunking) -> int:
+        """Chunks longer than the embedder reads are matched by parts of themselves, and worse (measured): who does not
+        say how long they are to be gets such as are one piece each."""
+        if chunking.max_tokens is not None:
+            return chunking.max_tokens
+        size = min(DEFAULT_TOKENS, self._counter.usual)
+        return min(size, chunking.parent_tokens) if chunking.strategy == "hierarchical" else size
+
+    def _chunks(
+        self, text: str, parts: Sequence[Unit], groups: Sequence[Run], chunking: Chunking, size: int
+    ) -> tuple[Chunk, ...]:
+        room, shared = self._counter.room, 0
+        limit, overlap, inner = size, 0, room
         if chunking.strategy == "fixed":
             overlap = size * chunking.overlap_percent // 100
         elif chunking.strategy == "hierarchical":
-            size, inner, shared = chunking.parent_tokens, min(room, chunking.max_tokens), chunking.overlap_tokens
+            limit, inner = chunking.parent_tokens, min(room, size)
+            shared = min(chunking.overlap_tokens, inner - 1)
         runs: Sequence[Run] = groups
         if chunking.strategy != "none":
-            runs = [run for group in groups for run in pack(parts, group, size, overlap)]
-            runs = fitting(text, parts, runs, self._counter, size)
+            packed = (levelled(parts, list(pack(parts, group, limit, overlap)), limit, overlap) for group in groups)
+            runs = fitting(text, parts, [run for group in packed for run in group], self._counter, limit)
         return tuple(self._chunk(text, parts, run, inner, shared) for run in runs)
 
     def _chunk(self, text: str, parts: Sequence[Unit], run: Run, limit: int, shared: int) -> Chunk:
         first, last = run
-        limit_here = limit if shared else even(parts, run, limit)
-        pieces = fitting(text, parts, list(pack(parts, run, limit_here, shared)), self._counter, limit)
+        packed = reaching_back(parts, list(pack(parts, run, limit, shared)), limit)
+        pieces = fitting(text, parts, packed, self._counter, limit)
         start, end = parts[first].start, parts[last - 1].end
         body = next((index for index in range(first, last) if not parts[index].level), first)
         return Chunk(
@@ -88,14 +103,15 @@ class TokenizerChunker:
 
 
 def _check(chunking: Chunking) -> None:
-    if chunking.max_tokens < 1:
+    said = chunking.max_tokens
+    if said is not None and said < 1:
         raise InvalidRequest("it must be at least 1", "max_tokens")
     if chunking.strategy == "fixed" and not 0 <= chunking.overlap_percent < 100:
         raise InvalidRequest("it must lie between 0 and 99", "overlap_percent")
     if chunking.strategy == "hierarchical":
-        if chunking.parent_tokens < chunking.max_tokens:
+        if chunking.parent_tokens < (said or 1):
             raise InvalidRequest("parents cannot be smaller than their children", "parent_tokens")
-        if not 0 <= chunking.overlap_tokens < chunking.max_tokens:
+        if chunking.overlap_tokens < 0 or (said is not None and chunking.overlap_tokens >= said):
             raise InvalidRequest("it must be smaller than the children", "overlap_tokens")
     if chunking.strategy == "semantic" and not (0 <= chunking.buffer <= 10 and 0 < chunking.percentile <= 100):
         raise InvalidRequest("buffer is 0 to 10, percentile 1 to 100", "semantic")

@@ -27,6 +27,11 @@ class Counter(Protocol):
         ...
 
     @property
+    def usual(self) -> int:
+        """A text of so many tokens, as they are counted here, is usually read whole; never less than `room`."""
+        ...
+
+    @property
     def adds_up(self) -> bool:
         """Whether the count of "a b" is exactly the count of "a" and of "b" together."""
         ...
@@ -57,6 +62,7 @@ class TokenCounter:
         self.room = window - self._tokenizer.num_special_tokens_to_add(is_pair=False)
         if self.room < 1:
             raise InvalidRequest(f"no text fits a window of {window} tokens", "window")
+        self.usual = self.room
         self.version = f"{hashlib.sha256(content).hexdigest()[:16]}/{window}" + ("/lower" if lower_case else "")
         self.adds_up = _splits_at_space(content)
 
@@ -82,6 +88,7 @@ class EstimatingCounter:
     def __init__(self, window: int) -> None:
         """window: tokens. Raises InvalidRequest when it is too small to promise anything."""
         self.room = (window - 4) // 3  # four: special tokens, and a space that a tokenizer may put in front
+        self.usual = max(self.room, window - 4)  # prose takes fewer tokens than are estimated
         self.version = f"estimate-1/{window}"
         if self.room < 1:
             raise InvalidRequest(f"no text fits a window of {window} tokens for certain", "window")

@@ -10,6 +10,7 @@ from craton.data.chunking.units import CHARACTERS_PER_TOKEN, Unit
 Run = tuple[int, int]
 
 _WORTH = 3  # a heading begins a new chunk when the one before is at least a third full
+_LITTLE = 5  # a last run with less than a fifth of its own is a mere rest
 
 
 def pack(units: Sequence[Unit], run: Run, limit: int, overlap: int = 0) -> Iterator[Run]:
@@ -80,13 +81,34 @@ def _outermost(runs: set[Run]) -> Iterator[Run]:
             reached = last
 
 
-def even(units: Sequence[Unit], run: Run, limit: int) -> int:
-    """The limit that fills as few runs as `limit` does, but evenly: the last is not a rest of three words."""
-    total = sum(unit.tokens for unit in units[run[0] : run[1]])
-    if total <= limit:
-        return limit
-    parts = -(-total // limit)
-    return min(limit, -(-total // parts) + limit // 8)
+def levelled(units: Sequence[Unit], runs: Sequence[Run], limit: int, overlap: int) -> list[Run]:
+    """The runs of one `pack`, the last two filled evenly where the last would hold a mere rest that the one before it
+    does not: less than a fifth of the limit, and under no heading of its own."""
+    if len(runs) < 2:
+        return list(runs)
+    (first, reached), (_, last) = runs[-2:]
+    rest = sum(unit.tokens for unit in units[reached:last])
+    if rest * _LITTLE >= limit or units[reached].level:
+        return list(runs)
+    total = sum(unit.tokens for unit in units[first:last])
+    both = list(pack(units, (first, last), min(limit, (total + overlap) // 2 + limit // 8), overlap))
+    return [*runs[:-2], *(both if len(both) == 2 else runs[-2:])]
+
+
+def reaching_back(units: Sequence[Unit], runs: Sequence[Run], limit: int) -> list[Run]:
+    """The runs, the last filled up with what stands before it: a rest of three words is no piece to match by, and the
+    others stay as full as they can be. (Measured: filled evenly, they are found later.)"""
+    if len(runs) < 2:
+        return list(runs)
+    start, last = runs[-1]
+    least = runs[-2][0] + 1
+    tokens = sum(unit.tokens for unit in units[start:last])
+    while start > least and tokens + units[start - 1].tokens <= limit:
+        if units[last - 1].end - units[start - 1].start > limit * CHARACTERS_PER_TOKEN:
+            break
+        start -= 1
+        tokens += units[start].tokens
+    return [*runs[:-1], (start, last)]
 
 
 def _adds_up(units: Sequence[Unit], run: Run, counter: Counter) -> bool:

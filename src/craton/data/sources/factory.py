@@ -156,6 +156,8 @@ def _check_sql(options: kinds.SqlOptions) -> None:
         raise InvalidRequest("is not NAME or SCHEMA.NAME", "options.table")
     if options.table.count(".") > 1:
         raise InvalidRequest("is not NAME or SCHEMA.NAME", "options.table")
+    if options.query and not options.key:
+        raise InvalidRequest("a query's rows need the columns that name them", "options.key")
     if options.template and not template_fields(options.template):
         raise InvalidRequest("names no {column}", "options.template")
     if "\0" in f"{options.table}{options.query}{options.template}":

@@ -59,12 +59,13 @@ class WebOptions(Options, frozen=True):
 
 
 class SqlOptions(Options, frozen=True):
-    """Either table ("name" or "schema.name") or query (one SELECT). key: columns that name a row. text: the columns of
+    """Either table ("name" or "schema.name") or query (one SELECT). key: columns that name a row, () for the table's
+    primary key. text: the columns of
     its text, all of them when there is no template either. template: text with {column}. updated: a column that grows
     with every change; with it listings hold only what changed. deleted: a column that says so (true, or not null)."""
 
     database: Name
-    key: Annotated[tuple[Name, ...], Meta(min_length=1, max_length=16)]
+    key: Annotated[tuple[Name, ...], Meta(max_length=16)] = ()
     table: Annotated[str, Meta(max_length=128)] = ""
     query: Annotated[str, Meta(max_length=20_000)] = ""
     title: Annotated[str, Meta(max_length=128)] = ""

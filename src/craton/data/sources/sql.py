@@ -36,6 +36,12 @@ if TYPE_CHECKING:
 CAPACITY = 16 * 1024**3  # bytes of keys and digests of one listing
 MAX_BORDER = 10_000  # digests kept; with more rows of one moment some are listed again, and none is lost
 CONNECT = 10  # seconds
+PRIMARY_KEY = """
+SELECT a.attname FROM pg_catalog.pg_index i
+CROSS JOIN LATERAL unnest(i.indkey::int2[]) WITH ORDINALITY AS part (number, place)
+JOIN pg_catalog.pg_attribute a ON a.attrelid = i.indrelid AND a.attnum = part.number
+WHERE i.indrelid = %s::text::regclass AND i.indisprimary AND part.place <= i.indnkeyatts
+ORDER BY part.place"""
 NOT_THE_QUERY = frozenset({"08", "28", "3D", "40", "53", "55", "57", "58", "F0", "XX"})
 """Classes of SQLSTATE that tell of the connection or the server; their messages stay here."""
 Row = Mapping[str, Any]
@@ -63,6 +69,7 @@ class SqlSource:
         self._reader: AsyncConnection[Any] | None = None
         self._one_fetch = asyncio.Lock()
         self._columns: Sequence[str] = ()
+        self._key: Sequence[str] = options.key
         self._cursor: _Cursor | None = None
 
     @property
@@ -112,7 +119,7 @@ class SqlSource:
         from psycopg.sql import SQL
 
         options = self._options
-        keys = SQL(", ").join(SQL("{}::text").format(_column(name)) for name in options.key)
+        keys = SQL(", ").join(SQL("{}::text").format(_column(name)) for name in self._key)
         updated = _column(options.updated) if options.updated else SQL("NULL")
         query = SQL(
             "SELECT {}, encode(sha256(convert_to((source.*)::text, 'UTF8')), 'hex'), {}::text, {} FROM {} AS source"
@@ -155,15 +162,15 @@ class SqlSource:
         from psycopg.rows import dict_row
         from psycopg.sql import SQL
 
-        values = _split(key, len(self._options.key))
         async with self._one_fetch:
             with self._wording():
                 connection = await self._open_reader()
                 async with self._transaction(connection):
                     if not self._columns:
                         await self._discover(connection)
+                    values = _split(key, len(self._key))
                     wanted = SQL(", ").join(map(_column, self._wanted()))
-                    same = SQL(" AND ").join(SQL("{} = %s").format(_column(name)) for name in self._options.key)
+                    same = SQL(" AND ").join(SQL("{} = %s").format(_column(name)) for name in self._key)
                     place = SQL("{} AS source WHERE {} AND NOT {}").format(self._from(), same, self._deleted())
                     sizes = SQL("SELECT octet_length((source.*)::text) FROM {}").format(place)
                     size = await (await connection.execute(sizes, values)).fetchone()
@@ -184,13 +191,21 @@ class SqlSource:
         return list(dict.fromkeys([*text, *([options.title] if options.title else []), *options.metadata]))
 
     async def _discover(self, connection: AsyncConnection[Any]) -> None:
-        """The columns. Raises InvalidRequest for an option that names another one."""
+        """The columns and the key. Raises InvalidRequest for an option that names another column, and for a table
+        without a primary key when the options name none."""
         from psycopg.sql import SQL
 
         empty = await connection.execute(SQL("SELECT * FROM {} AS source LIMIT 0").format(self._from()), [])
         self._columns = [column.name for column in empty.description or ()]
         options = self._options
-        check_names(options.key, self._columns, "key")
+        if not options.key:
+            table = self._from().as_string(connection).replace("%%", "%")
+            self._key = [row[0] for row in await (await connection.execute(PRIMARY_KEY, [table])).fetchall()]
+            if not self._key:
+                raise InvalidRequest(
+                    "the table has no primary key: name the columns that tell its rows apart", "options.key"
+                )
+        check_names(self._key, self._columns, "key")
         check_names([options.title], self._columns, "title")
         check_names(options.text, self._columns, "text")
         check_names(template_fields(options.template), self._columns, "template")
@@ -199,10 +214,9 @@ class SqlSource:
         check_names([options.deleted], self._columns, "deleted")
 
     def _address(self, key: str) -> str:
-        values = _split(key, len(self._options.key))
+        values = _split(key, len(self._key))
         query = "&".join(
-            f"{quote(name, safe='')}={quote(value, safe='')}"
-            for name, value in zip(self._options.key, values, strict=True)
+            f"{quote(name, safe='')}={quote(value, safe='')}" for name, value in zip(self._key, values, strict=True)
         )
         return f"postgresql://{quote(self._options.database)}/{quote(self._options.table or 'query')}?{query}"
 

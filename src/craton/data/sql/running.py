@@ -52,6 +52,14 @@ async def run(database: Registered, checked: Checked) -> Rows:
             return _rows(rows)
 
 
+async def plan(database: Registered, checked: Checked) -> None:
+    """Has PostgreSQL read the statement without running it: columns that are not there are found so. Raises what `run`
+    raises."""
+    async with reading(database) as connection:
+        await _refuse_writers(connection, database, checked.tables)
+        await connection.execute(f"EXPLAIN {checked.sql}".encode())
+
+
 async def _refuse_writers(connection: AsyncConnection[Any], database: Registered, tables: tuple[str, ...]) -> None:
     pairs = [table.split(".", 1) for table in tables]
     found = await connection.execute(_MAY_WRITE, [[one for one, _ in pairs], [other for _, other in pairs]])

@@ -109,10 +109,13 @@ class Shard:
         self._write(edge.UpdateOperation.delete_points(list(ids)), ids)
 
     def _write(self, operation: Any, ids: Sequence[int]) -> None:
-        if shutil.disk_usage(self.folder).free < self._settings.free_bytes:
-            raise StorageFull
-        if not self._unflushed:
-            write_durably(self.folder / UNFLUSHED, this_boot().encode())
+        try:
+            if shutil.disk_usage(self.folder).free < self._settings.free_bytes:
+                raise StorageFull
+            if not self._unflushed:
+                write_durably(self.folder / UNFLUSHED, this_boot().encode())
+        except FileNotFoundError:
+            raise Damaged("the index", "its files are gone") from None
         self._unflushed += len(ids)
         guarded(lambda: self._shard.update(operation))
         self.unoptimised += len(ids)

@@ -44,12 +44,20 @@ class Shelf:
         self._not_before: dict[IndexSpec, float] = {}
 
     def open(self, spec: IndexSpec) -> Shard:
+        """Makes it when it is not there."""
         shard = self._shards.pop(spec, None)
         if shard is None:
             self._make_room()
             shard = Shard.open(self._path(spec), spec, self._settings)
         self._shards[spec] = shard
         return shard
+
+    def _opened(self, spec: IndexSpec) -> Shard:
+        """One that was made before. Raises Damaged when its files are gone: an empty one in its place would pass for
+        the whole."""
+        if spec not in self._shards and not self._path(spec).exists():
+            raise Damaged("the index", "its files are gone")
+        return self.open(spec)
 
     async def upsert(self, spec: IndexSpec, points: tuple[Point, ...]) -> None:
         await self._sliced(spec, len(points), lambda shard, begin, end: shard.upsert(points[begin:end]))
@@ -128,7 +136,7 @@ class Shelf:
         return grown >= self._settings.optimise_after and grown >= (built // 2 if quiet else built)
 
     def _begin_optimising(self, spec: IndexSpec) -> asyncio.Task[None]:
-        task = asyncio.ensure_future(self._optimise(self.open(spec), spec))
+        task = asyncio.ensure_future(self._optimise(self._opened(spec), spec))
         self._optimising[spec] = task
         task.add_done_callback(lambda _task: self._optimising.pop(spec, None))
         return task
@@ -143,7 +151,7 @@ class Shelf:
 
     def _trusted(self, spec: IndexSpec, use: Callable[[Shard], None]) -> None:
         """A shard that failed once is not used again before it was opened anew."""
-        shard = self.open(spec)
+        shard = self._opened(spec)
         try:
             use(shard)
         except Damaged:

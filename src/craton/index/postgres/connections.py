@@ -6,6 +6,7 @@ import asyncio
 import logging
 import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import parse_qsl
 
@@ -33,17 +34,20 @@ class Connections:
         self._lock = threading.Lock()
         self._room = asyncio.Semaphore(size)
         self._prepare = prepare
+        # Threads of its own: calls that wait for a server that is gone must not take the ones that others need.
+        self._threads = ThreadPoolExecutor(size, thread_name_prefix="craton-index")
 
     async def run(self, work: Callable[[Cursor], T], *, transaction: bool = True) -> T:
         """One transaction in a thread. What can be repeated is, once, when a connection turns out to be dead."""
         async with self._room:
-            return await asyncio.to_thread(self._run, work, transaction)
+            return await asyncio.get_running_loop().run_in_executor(self._threads, self._run, work, transaction)
 
     async def close(self) -> None:
         with self._lock:
             connections, self._free = self._free, []
         for connection in connections:
             await asyncio.to_thread(connection.close)
+        self._threads.shutdown(wait=False, cancel_futures=True)
 
     def _run(self, work: Callable[[Cursor], T], transaction: bool) -> T:
         import psycopg

@@ -30,6 +30,7 @@ from craton.core.knowledge import (
 )
 from craton.core.model import ModelInfo
 from craton.core.streams import closing
+from craton.knowledge.answering import rows
 from craton.knowledge.answering.budget import fit
 from craton.knowledge.answering.extracting import extract
 from craton.knowledge.answering.generating import Abstained, Guarded, checked
@@ -198,12 +199,16 @@ class Answerer:
 async def _quoted(
     query: str, passages: tuple[Passage, ...], embed: Embed
 ) -> AsyncIterator[AnswerText | Citation | Abstained | Guarded]:
-    """The sentences that hold the answer, word for word, each with its place."""
-    quotes = [found.sentence for found in (await extract(query, passages, embed)).quotes]
+    """The sentences that hold the answer, word for word, each with its place; a query's rows as they are."""
+    between = BETWEEN
+    if any(passage.query for passage in passages):
+        quotes, between = rows.rows_of(passages), rows.BETWEEN
+    else:
+        quotes = [found.sentence for found in (await extract(query, passages, embed)).quotes]
     if not quotes:
         yield Abstained("")
         return
-    whole = BETWEEN.join(quote.text for quote in quotes)
+    whole = between.join(quote.text for quote in quotes)
     allowed = (await fold_stream(guard(_spoken(whole)))).choices[0]
     if allowed.text() != whole:
         yield AnswerText(allowed.text())
@@ -211,10 +216,10 @@ async def _quoted(
         return
     start = 0
     for quote in quotes:
-        yield AnswerText(quote.text if start == 0 else BETWEEN + quote.text)
+        yield AnswerText(quote.text if start == 0 else between + quote.text)
         end = start + len(quote.text)
         yield Citation(quote.text, start, end, (Reference(passages[quote.passage], quote.start, quote.end),))
-        start = end + len(BETWEEN)
+        start = end + len(between)
     if allowed.stop.reason == "guardrail":
         yield Guarded()
 

@@ -36,9 +36,11 @@ class Calls:
 
 
 def embedder(serving: Serving, calls: Calls, model: str) -> Embed:
+    """model "": there is none (a base over SQL has none of its own), and nothing is near anything."""
+
     async def embed(texts: Sequence[str]) -> list[list[float]]:
-        if not texts:
-            return []
+        if not model or not texts:
+            return [[0.0]] * len(texts)
         answer = await serving.embed(calls.named("embed"), EmbedRequest(model, tuple(texts), truncate=True))
         return answer.rows()
 

@@ -16,7 +16,7 @@ from craton.knowledge.vectors import to_rows
 
 BATCH_TEXTS = 128
 BATCH_CHARACTERS = 48 * 1024  # of a batch, padding included: about 12,000 tokens
-AT_ONCE = 2  # batches under way: the model's worker never waits for the next one
+AT_ONCE = 3  # batches under way, of all windows: the model's worker never waits for the next one
 MAX_FAILURES = 8  # texts in a row at which the model failed: then it is not the texts
 _OF_THE_TEXT = (InvalidRequest, TooLarge, ContextExceeded, Unsupported, ModelFailed)
 
@@ -27,6 +27,7 @@ class Embedding:
     def __init__(self, embeds: Embeds, base: KnowledgeBase, writing: Writing) -> None:
         self._embeds, self._base, self._writing = embeds, base, writing
         self._failures = 0
+        self._places = asyncio.Semaphore(AT_ONCE)
 
     async def fill(self, slices: Sequence[Slice]) -> None:
         """Sets digests and vectors of the slices, and `failed` of the documents that hold a text that cannot be
@@ -41,10 +42,9 @@ class Embedding:
         vectors = await asyncio.to_thread(self._writing.cached, list(texts))
         missing = sorted((name for name in texts if name not in vectors), key=lambda name: (len(texts[name]), name))
         reasons: dict[str, str] = {}
-        places = asyncio.Semaphore(AT_ONCE)
 
         async def embed(names: list[str]) -> None:
-            async with places:
+            async with self._places:
                 await self._embed(names, texts, vectors, reasons)
 
         await together(*(embed(names) for names in _batches(missing, texts)))

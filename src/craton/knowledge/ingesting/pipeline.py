@@ -22,12 +22,17 @@ from craton.knowledge.ingesting.work import Prepared, Slice, Work, slices
 from craton.knowledge.ingesting.writing import Writing
 
 LISTED_AHEAD = 100_000  # items, some hundred bytes each
-WINDOW_PIECES = 512  # embedded and written together
-WINDOW_CHARACTERS = 2_000_000
+WINDOW_PIECES = 256  # embedded and written together
+WINDOW_CHARACTERS = 1_000_000
+PREPARED = 256  # documents between preparing and embedding
 PATIENCE = 0.5  # seconds that a window waits for more documents before it goes on as it is
 HELD_CHARACTERS = 24_000_000  # of texts between preparing and writing; one longer text may be held alone
 POLL = 0.1  # seconds between two looks at how far the index is
 STALLED = 600.0  # seconds without any progress of the index, after which waiting has no sense
+
+
+Window = tuple[list[Slice], asyncio.Task[None]]
+"""Some slices in their order, and the task that embeds them."""
 
 
 class Held:
@@ -67,8 +72,9 @@ class Pipeline:
         self._parallel = parallel
         self._items: asyncio.Queue[list[Item] | None] = asyncio.Queue(LISTED_AHEAD // BATCH)
         self._work: asyncio.Queue[Work | None] = asyncio.Queue(2 * parallel)
-        self._prepared: asyncio.Queue[Prepared | None] = asyncio.Queue(4 * parallel)
-        self._windows: asyncio.Queue[list[Slice] | None] = asyncio.Queue(1)
+        self._prepared: asyncio.Queue[Prepared | None] = asyncio.Queue(PREPARED)
+        self._windows: asyncio.Queue[Window | None] = asyncio.Queue(1)
+        self._filling: set[asyncio.Task[None]] = set()
         self._held = Held(HELD_CHARACTERS)
         self._under_way: set[str] = set()
         self._listed = 0
@@ -77,14 +83,19 @@ class Pipeline:
 
     async def run(self, source: Source, cursor: str | None) -> None:
         """Raises what stops the ingestion as a whole; then all stages have ended."""
-        await together(
-            self._list(source, cursor),
-            self._compare(),
-            self._prepare_all(),
-            self._embed(),
-            self._write(),
-            self._settle(),
-        )
+        try:
+            await together(
+                self._list(source, cursor),
+                self._compare(),
+                self._prepare_all(),
+                self._embed(),
+                self._write(),
+                self._settle(),
+            )
+        finally:
+            for filling in self._filling:
+                filling.cancel()
+            await asyncio.gather(*self._filling, return_exceptions=True)
 
     async def _list(self, source: Source, cursor: str | None) -> None:
         """Runs ahead of the rest, so that the total is soon known."""
@@ -128,6 +139,8 @@ class Pipeline:
         await asyncio.to_thread(self._comparing.failed, broken.item, broken.location, broken.reason)
 
     async def _embed(self) -> None:
+        """Three windows are embedded side by side (one that is to be written next, one behind it, one that waits for
+        its place), so that the model does not wait while one is gathered or written."""
         window: list[Slice] = []
         pieces = characters = 0
         arriving = asyncio.ensure_future(self._prepared.get())
@@ -156,12 +169,18 @@ class Pipeline:
         await self._windows.put(None)
 
     async def _embed_window(self, window: list[Slice]) -> None:
+        """Begins to; waits while two others are not written yet."""
         self._ledger.running.check()
-        await self._embedding.fill([part for part in window if not _is_lost(part.prepared)])
-        await self._windows.put(window)
+        good = [part for part in window if not _is_lost(part.prepared)]
+        filling = asyncio.create_task(self._embedding.fill(good))
+        self._filling.add(filling)
+        await self._windows.put((window, filling))
 
     async def _write(self) -> None:
-        while (window := await self._windows.get()) is not None:
+        while (found := await self._windows.get()) is not None:
+            window, filling = found
+            await filling
+            self._filling.discard(filling)
             good = [part for part in window if not _is_lost(part.prepared)]
             if good:
                 await asyncio.to_thread(self._writing.write, good)

@@ -1,13 +1,16 @@
-"""From hits in an index to chunks in an order: pieces grouped by the chunk they are in, both legs fused."""
+"""From hits in an index to chunks in an order: pieces grouped by the chunk they are in, both legs fused, the first
+looked at a second time."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 
 from msgspec import Struct
+from msgspec.structs import replace
 
 from craton.index.protocol import Found, Hit
 from craton.knowledge.ranking.fusion import stretched, weighted
+from craton.knowledge.ranking.second import covered, looked_at, passed_over
 
 DEPTH = 200
 """Hits of each leg. Twice as many changed nothing, half as many lost a little (`python -m bench retrieval`)."""
@@ -17,11 +20,13 @@ _LEAST_SPREAD = 0.2  # of cosines: how far the best of a few hundred texts usual
 
 
 class Candidate(Struct, frozen=True):
-    """A chunk that was hit. score: 0 to 1, by the rule of `ranked`. pieces: the numbers of its pieces that were hit."""
+    """A chunk that was hit. score: 0 to 1, by the rule of `ranked`. pieces: the numbers of its pieces that were hit.
+    cosine: of the nearest, 0 to 1; what the last of the dense leg has where that leg did not find the chunk."""
 
     chunk: int
     score: float
     pieces: tuple[int, ...]
+    cosine: float = 0.0
 
 
 def pieces_of(found: Found) -> set[int]:
@@ -45,7 +50,7 @@ def ranked(found: Found, current: Collection[int], depth: int = DEPTH) -> list[C
             )
         )
     elif dense:
-        scores = {chunk: min(max(score, 0.0), 1.0) for chunk, score in dense.items()}
+        scores = {chunk: _unit(score) for chunk, score in dense.items()}
     else:
         scores = stretched(lexical, _floor(found.lexical, depth))
     pieces: dict[int, dict[int, None]] = {}
@@ -53,17 +58,36 @@ def ranked(found: Found, current: Collection[int], depth: int = DEPTH) -> list[C
         if hit.chunk in scores and hit.id in current:
             pieces.setdefault(hit.chunk, {})[hit.id] = None
     order = sorted(scores, key=lambda chunk: (-scores[chunk], chunk))
-    return [Candidate(chunk, scores[chunk], tuple(pieces[chunk])) for chunk in order]
+    far = found.dense[-1].score if found.dense else 0.0
+    return [Candidate(chunk, scores[chunk], tuple(pieces[chunk]), _unit(dense.get(chunk, far))) for chunk in order]
 
 
-def merged(answers: Sequence[Sequence[Candidate]], scores: Mapping[int, float]) -> list[Candidate]:
-    """The candidates of several questions as one list, with these scores, best first."""
+def looked(query: str, candidates: Sequence[Candidate], texts: Sequence[str]) -> list[Candidate]:
+    """The candidates after the second look at the first of them, whose texts are given. They stay
+    before the others."""
+    first, rest = candidates[: len(texts)], candidates[len(texts) :]
+    scores = [
+        looked_at(candidate.score, candidate.cosine, part)
+        for candidate, part in zip(first, covered(query, texts), strict=True)
+    ]
+    again = [replace(candidate, score=score) for candidate, score in zip(first, scores, strict=True)]
+    again.sort(key=lambda candidate: (-candidate.score, candidate.chunk))
+    return again + [replace(candidate, score=passed_over(candidate.score)) for candidate in rest]
+
+
+def merged(answers: Sequence[Sequence[Candidate]]) -> list[Candidate]:
+    """The answers to several questions as one, best first. A chunk counts as it does for the question that it answers
+    best. (Reciprocal ranks would put first what is halfway near to all of them: measured, far worse.)"""
+    best: dict[int, Candidate] = {}
     pieces: dict[int, dict[int, None]] = {}
     for answer in answers:
         for candidate in answer:
             pieces.setdefault(candidate.chunk, {}).update(dict.fromkeys(candidate.pieces))
-    order = sorted(scores, key=lambda chunk: (-scores[chunk], chunk))
-    return [Candidate(chunk, scores[chunk], tuple(pieces[chunk])) for chunk in order]
+            known = best.get(candidate.chunk)
+            if known is None or candidate.score > known.score:
+                best[candidate.chunk] = candidate
+    order = sorted(best.values(), key=lambda candidate: (-candidate.score, candidate.chunk))
+    return [replace(candidate, pieces=tuple(pieces[candidate.chunk])) for candidate in order]
 
 
 def _best(hits: Sequence[Hit], current: Collection[int]) -> dict[int, float]:
@@ -72,6 +96,10 @@ def _best(hits: Sequence[Hit], current: Collection[int]) -> dict[int, float]:
         if hit.id in current and hit.score > best.get(hit.chunk, float("-inf")):
             best[hit.chunk] = hit.score
     return best
+
+
+def _unit(cosine: float) -> float:
+    return min(max(cosine, 0.0), 1.0)
 
 
 def _floor(lexical: Sequence[Hit], depth: int) -> float:

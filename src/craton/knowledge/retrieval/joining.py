@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from msgspec import Struct
@@ -44,6 +44,20 @@ def epoch_of(connection: Connection, base: KnowledgeBase) -> int:
     return connection.scalar(query) or 0
 
 
+def beyond(connection: Connection, base: KnowledgeBase) -> bool:
+    """Whether the index that answers lacks what everybody may see: it was lost, and is filled again. What an ingestion
+    has written lies beyond its mark too, but nobody sees it yet."""
+    mark = select(_bases.indexed).where(_bases.tenant == base.tenant, _bases.id == base.id).scalar_subquery()
+    query = (
+        select(_pieces.number)
+        .join(tables.documents, _current())
+        .where(_pieces.tenant == base.tenant, _pieces.base == base.id, _pieces.number > mark)
+        .where(_documents.status != "deleting")
+        .limit(1)
+    )
+    return connection.scalar(query) is not None
+
+
 def visible(connection: Connection, viewer: Viewer, numbers: Sequence[int]) -> Visible:
     """Of these pieces those of their documents' current generation that the viewer may see."""
     query = (
@@ -68,22 +82,32 @@ def visible(connection: Connection, viewer: Viewer, numbers: Sequence[int]) -> V
     return Visible(spans, {name: document for name, document in documents.items() if document is not None})
 
 
+def texts(connection: Connection, viewer: Viewer, candidates: Sequence[Candidate]) -> list[str]:
+    """Of their chunks."""
+    found = {row.number: row.text for row in _chunk_rows(connection, viewer, candidates)}
+    return [found.get(candidate.chunk, "") for candidate in candidates]
+
+
 def passages(
     connection: Connection, viewer: Viewer, seen: Visible, candidates: Sequence[Candidate]
 ) -> Iterator[tuple[Candidate, Passage]]:
     """The candidates with their texts, in their order, read as far as they are asked for."""
     for part in _batches(candidates):
-        query = select(tables.chunks).where(
-            _chunks.number.in_([candidate.chunk for candidate in part]),
-            _chunks.tenant == viewer.base.tenant,
-            _chunks.base == viewer.base.id,
-        )
-        rows = {row.number: row for row in connection.execute(query)}
+        rows = {row.number: row for row in _chunk_rows(connection, viewer, part)}
         for candidate in part:
             row = rows.get(candidate.chunk)
             document = None if row is None else seen.documents.get(row.document)
             if row is not None and document is not None:
                 yield candidate, _passage(row, document, candidate, seen)
+
+
+def _chunk_rows(connection: Connection, viewer: Viewer, candidates: Sequence[Candidate]) -> Iterable[Row[Any]]:
+    query = select(tables.chunks).where(
+        _chunks.number.in_([candidate.chunk for candidate in candidates]),
+        _chunks.tenant == viewer.base.tenant,
+        _chunks.base == viewer.base.id,
+    )
+    return connection.execute(query)
 
 
 def _passage(row: Row[Any], document: Document, candidate: Candidate, seen: Visible) -> Passage:

@@ -1,9 +1,11 @@
 """`protocol.Retrieving`.
 
 The order of things: the question (or the simpler ones that it was split into) is embedded; both legs of the index are
-searched for each; one thread then reads the truth about all hits in one moment's view, fuses, and reads texts, best
-first, until the page is full. What an index knows is never shown: text, place and metadata come from rows alone, and a
-hit that the rows do not confirm (an older generation, a deleted document, one that the user may not see) is dropped.
+searched for each; one thread then reads the truth about all hits in one moment's view, fuses, looks at the first ones
+again (`ranking.second`: only where both legs found something), and reads texts, best first, until the page is full.
+What an index knows is never shown: text, place and metadata come from rows alone, and a hit that the rows do not
+confirm (an older generation, a deleted document, one that the user may not see) is dropped. An index that does not hold
+all that may be seen, because it was lost and is being filled again, is not asked.
 """
 
 from __future__ import annotations
@@ -15,17 +17,17 @@ from typing import Protocol
 from msgspec import Struct
 from msgspec.structs import replace
 
-from craton.core.errors import Conflict, NotFound, Unsupported
+from craton.core.errors import Conflict, Damaged, NotFound, Throttled, Unsupported
 from craton.core.knowledge import KnowledgeBase, Passage, Reranking, Retrieved, RetrieveRequest
 from craton.core.model import EmbedRequest
 from craton.index.protocol import Found, Index, Search
 from craton.knowledge.embedders import Embedders, pinned
 from craton.knowledge.protocol import Ranking
 from craton.knowledge.ranking.copies import Copies
-from craton.knowledge.ranking.fusion import reciprocal
+from craton.knowledge.ranking.second import LOOKED
 from craton.knowledge.retrieval import cursors, joining
 from craton.knowledge.retrieval.asking import check
-from craton.knowledge.retrieval.candidates import DEPTH, Candidate, merged, pieces_of, ranked
+from craton.knowledge.retrieval.candidates import DEPTH, looked, merged, pieces_of, ranked
 from craton.serve.inference import Call
 from craton.store.database import Database
 
@@ -34,6 +36,12 @@ RERANKED = 50
 
 OpenIndex = Callable[[str, str], Awaitable[Index]]
 """(tenant, base's id) -> the index that answers."""
+
+Lost = Callable[[str, str, Index], Awaitable[None]]
+"""(tenant, base's id, an index that cannot be read any more): it is replaced, and filled from the rows."""
+
+REBUILDING = 5.0
+"""Seconds after which it is worth asking again an index that is being filled: small ones are done by then."""
 
 
 class Bases(Protocol):
@@ -68,16 +76,18 @@ class Retriever:
         bases: Bases,
         embedders: Embedders,
         open_index: OpenIndex,
+        lost: Lost,
         ranking: Ranking,
         decomposing: Decomposing,
         structured: Structured | None = None,
     ) -> None:
         self._database, self._bases, self._embedders, self._open_index = database, bases, embedders, open_index
-        self._ranking, self._decomposing, self._structured = ranking, decomposing, structured
+        self._lost, self._ranking, self._decomposing, self._structured = lost, ranking, decomposing, structured
 
     async def retrieve(self, call: Call, request: RetrieveRequest) -> Retrieved:
         """Raises NotFound, InvalidRequest, TooLarge, Conflict (the embedder changed), Unsupported (a reranking model
-        that cannot score, a base over SQL where none is configured), and what models and the index raise."""
+        that cannot score, a base over SQL where none is configured), Throttled (the index was lost and is being built
+        again), and what models and the index raise."""
         check(request)
         base = await self._bases.get(call.caller.tenant, request.knowledge_base)
         if base.status == "deleting":
@@ -89,10 +99,9 @@ class Retriever:
         digest = cursors.question(call.caller.tenant, base, request)
         queries = await self._queries(call, request)
         vectors = await self._embed(call, base, queries)
-        index = await self._open_index(base.tenant, base.id)
-        found = await self._search(index, base, request, queries, vectors)
+        found = await self._found(base, request, queries, vectors)
         shown = min(RERANKED, DEPTH) if request.reranking else 0
-        page, epoch, offset = await asyncio.to_thread(self._read, base, request, digest, found, shown)
+        page, epoch, offset = await asyncio.to_thread(self._read, base, request, digest, queries, found, shown)
         if request.reranking is not None:
             page = await self._reranked(call, request, request.reranking, page, offset)
         end = offset + len(page.passages)
@@ -117,6 +126,28 @@ class Retriever:
         width = 4 * answer.dimensions
         return [answer.vectors[start : start + width] for start in range(0, len(answer.vectors), width)]
 
+    async def _found(
+        self, base: KnowledgeBase, request: RetrieveRequest, queries: Sequence[str], vectors: Sequence[bytes]
+    ) -> list[Found]:
+        """An index that turns out to be lost is given up, and the one in its place asked once."""
+        index = await self._whole_index(base)
+        try:
+            return await self._search(index, base, request, queries, vectors)
+        except Damaged:
+            await self._lost(base.tenant, base.id, index)
+            return await self._search(await self._whole_index(base), base, request, queries, vectors)
+
+    async def _whole_index(self, base: KnowledgeBase) -> Index:
+        """Opened first and looked into second: what is lost in between is found either here or by the search."""
+        index = await self._open_index(base.tenant, base.id)
+        if await asyncio.to_thread(self._lacks, base):
+            raise Throttled("The index of this knowledge base is being built again.", REBUILDING)
+        return index
+
+    def _lacks(self, base: KnowledgeBase) -> bool:
+        with self._database.read() as connection:
+            return joining.beyond(connection, base)
+
     async def _search(
         self,
         index: Index,
@@ -132,7 +163,13 @@ class Retriever:
         return list(await asyncio.gather(*map(search, queries, vectors)))
 
     def _read(
-        self, base: KnowledgeBase, request: RetrieveRequest, digest: bytes, found: Sequence[Found], reranked: int
+        self,
+        base: KnowledgeBase,
+        request: RetrieveRequest,
+        digest: bytes,
+        queries: Sequence[str],
+        found: Sequence[Found],
+        reranked: int,
     ) -> tuple[_Page, int, int]:
         """A page, the index's epoch and the page's offset. reranked: give so many of the first results instead, from
         which a page is taken later. Blocks."""
@@ -141,7 +178,13 @@ class Retriever:
             epoch = joining.epoch_of(connection, base)
             offset = cursors.decode(request.cursor, digest, epoch, 2 * DEPTH * len(found))
             seen = joining.visible(connection, viewer, sorted(set().union(*map(pieces_of, found))))
-            candidates = _fused([ranked(one, seen.spans) for one in found])
+            answers = []
+            for query, one in zip(queries, found, strict=True):
+                candidates = ranked(one, seen.spans)
+                if one.dense and one.lexical:
+                    candidates = looked(query, candidates, joining.texts(connection, viewer, candidates[:LOOKED]))
+                answers.append(candidates)
+            candidates = answers[0] if len(answers) == 1 else merged(answers)
             start, end = (0, reranked) if reranked else (offset, offset + request.top)
             copies = Copies()
             passages: list[Passage] = []
@@ -167,13 +210,6 @@ class Retriever:
         order = [replace(page.passages[one.index], score=one.score) for one in scored]
         end = offset + request.top
         return _Page(tuple(order[offset:end]), len(order) > end)
-
-
-def _fused(answers: Sequence[list[Candidate]]) -> list[Candidate]:
-    """Those of several questions by reciprocal ranks: their scores do not compare."""
-    if len(answers) == 1:
-        return answers[0]
-    return merged(answers, reciprocal([[candidate.chunk for candidate in answer] for answer in answers]))
 
 
 def _named(call: Call, name: str) -> Call:

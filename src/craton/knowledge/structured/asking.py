@@ -15,13 +15,13 @@ from craton.core.chat import Json
 from craton.core.errors import InvalidRequest, Unsupported
 from craton.core.knowledge import KnowledgeBase, Location, Passage, Retrieved, RetrieveRequest
 from craton.data.sources.records import as_text
-from craton.data.sql.running import run
+from craton.data.sql.running import plan, run
 from craton.data.sql.schema import read_schema, with_samples
 from craton.data.sql.words import Checked, Registered, Rows
 from craton.knowledge.answering.models import Calls
 from craton.knowledge.structured.options import Structured, read_structured, readable, visible
 from craton.knowledge.structured.proficiency import BAR, SqlProficiencies, SqlProficiency, measure
-from craton.knowledge.structured.writing import Material, answer_by_query, write_query
+from craton.knowledge.structured.writing import Material, answer_by_query
 from craton.serve.inference import Call, Serving
 
 MAX_ROWS = 100  # as many passages as one answer may hold
@@ -57,13 +57,17 @@ class StructuredKnowledge:
         self._schemas: dict[tuple[str, str, float], tuple[float, Material]] = {}
 
     async def generate(self, call: Call, base: KnowledgeBase, question: str) -> Generated:
-        """The SQL alone: nothing of the question runs. Raises NotFound, Unsupported (no model that passed, or a
+        """The SQL alone: it is planned and does not run. Raises NotFound, Unsupported (no model that passed, or a
         knowledge base of documents), InvalidRequest (no allowed query came of it), SourceFailed, TooLarge."""
         name, options = read_structured(base)
         database = await self._databases(base.tenant, name)
-        model = await self._passed(call, options.model or database.model)
+        model = await self._passed(call, options.model or database.model, database.name)
         material = await self._material(base, database, options, QUERY_ROWS)
-        checked = await write_query(self._serving, Calls(call), model, question, material)
+
+        async def understand(checked: Checked) -> None:
+            await plan(database, checked)
+
+        checked, _ = await answer_by_query(self._serving, Calls(call), model, question, material, understand)
         return Generated(checked.shown, checked.tables, model)
 
     async def retrieve(self, call: Call, base: KnowledgeBase, request: RetrieveRequest) -> Retrieved:
@@ -71,7 +75,7 @@ class StructuredKnowledge:
         _refuse_what_rows_lack(request)
         name, options = read_structured(base)
         database = await self._databases(base.tenant, name)
-        model = await self._passed(call, options.model or database.model)
+        model = await self._passed(call, options.model or database.model, database.name)
         material = await self._material(base, database, options, request.top)
 
         async def ask(checked: Checked) -> Rows:
@@ -97,22 +101,25 @@ class StructuredKnowledge:
         await self._proficiencies.put(tenant or call.caller.tenant, measured)
         return measured
 
-    async def _passed(self, call: Call, model: str) -> str:
+    async def _passed(self, call: Call, model: str, database: str) -> str:
         if not model:
             raise Unsupported(
-                "Writing SQL without a model for it", "Name one in the knowledge base or the configuration."
+                "Writing SQL without a model for it",
+                f"The operator names one in config.toml: [databases.{database}] model = ...",
             )
         info = await self._serving.model(call.caller, model)
         figures = await self._proficiencies.get(call.caller.tenant, info)
         if figures is None:
             raise Unsupported(
                 f"Writing SQL with {info.id}, which was not measured at it",
-                f"It must first get {BAR:.0%} of the probe's questions right.",
+                f"It must first get {BAR:.0%} of the probe's questions right: "
+                f"craton evaluate sql {info.id} --database {database}",
             )
         if not figures.passes:
             raise Unsupported(
                 f"Writing SQL with {info.id}, which got {figures.right} of {figures.questions} questions right",
-                f"At least {BAR:.0%} are asked for; configure another model.",
+                f"At least {BAR:.0%} are asked for; name another model, and measure it: "
+                f"craton evaluate sql MODEL --database {database}",
             )
         return model
 

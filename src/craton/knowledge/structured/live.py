@@ -6,7 +6,7 @@ import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TYPE_CHECKING
 
-from craton.core.errors import CratonError
+from craton.core.errors import CratonError, SourceFailed
 from craton.core.knowledge import DataSource, Location, Passage
 from craton.data.api.options import LiveOptions
 from craton.data.sources.options import read_options
@@ -31,16 +31,18 @@ class LiveSources:
     def __init__(self, client: Callable[[], httpx.AsyncClient], secret: Secret) -> None:
         self._client, self._secret = client, secret
 
-    async def ask(self, sources: Sequence[DataSource], question: str) -> tuple[tuple[Passage, ...], tuple[str, ...]]:
-        """What the live ones among the sources answer, best first as each API orders it, and a sentence for each that
+    async def ask(
+        self, sources: Sequence[DataSource], question: str
+    ) -> tuple[tuple[Passage, ...], tuple[SourceFailed, ...]]:
+        """What the live ones among the sources answer, best first as each API orders it, and an error for each that
         could not be asked: one that fails does not take the others' answers away."""
         live = [source for source in sources if is_live(source)]
         answers = await asyncio.gather(*(self._one(source, question) for source in live))
         passages = [passage for found, _ in answers for passage in found]
         passages.sort(key=lambda passage: -passage.score)
-        return tuple(passages), tuple(failure for _, failure in answers if failure)
+        return tuple(passages), tuple(failure for _, failure in answers if failure is not None)
 
-    async def _one(self, source: DataSource, question: str) -> tuple[Sequence[Passage], str]:
+    async def _one(self, source: DataSource, question: str) -> tuple[Sequence[Passage], SourceFailed | None]:
         from craton.data.api.live import ask_live  # brings the HTTP client, which most servers never need
 
         try:
@@ -49,8 +51,9 @@ class LiveSources:
             secret = await self._secret(source.tenant, credential) if credential else ""
             records = await ask_live(self._client(), options, question, secret)
         except CratonError as error:
-            return (), f"{source.name}: {error}"
-        return [_passage(source, number, record) for number, record in enumerate(records)], ""
+            reason = error.reason if isinstance(error, SourceFailed) else str(error)
+            return (), SourceFailed(source.name, reason)
+        return [_passage(source, number, record) for number, record in enumerate(records)], None
 
 
 def _passage(source: DataSource, number: int, record: LiveRecord) -> Passage:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeVar
 
 import msgspec
 from msgspec import Struct
@@ -13,7 +14,7 @@ from craton.core.errors import InvalidRequest, TooLarge
 from craton.core.events import fold_stream
 from craton.core.streams import closing
 from craton.data.sql.checking import check
-from craton.data.sql.words import Checked, Readable, Rows, TableInfo
+from craton.data.sql.words import Checked, Readable, TableInfo
 from craton.knowledge.answering.models import Calls
 from craton.knowledge.structured.options import Curated
 from craton.knowledge.structured.prompting import again, prompt
@@ -22,7 +23,7 @@ from craton.serve.inference import Serving
 ATTEMPTS = 2
 MAX_QUESTION = 5000  # characters
 
-Run = Callable[[Checked], Awaitable[Rows]]
+T = TypeVar("T")
 
 
 class Material(Struct, frozen=True):
@@ -39,23 +40,19 @@ class _Answer(Struct, frozen=True):
     sql: str
 
 
-async def write_query(serving: Serving, calls: Calls, model: str, question: str, material: Material) -> Checked:
-    """Raises InvalidRequest when no allowed statement came of it, and what `Serving.chat` raises."""
-    checked, _ = await _write(serving, calls, model, question, material, None)
-    return checked
-
-
 async def answer_by_query(
-    serving: Serving, calls: Calls, model: str, question: str, material: Material, run: Run
-) -> tuple[Checked, Rows]:
-    """The same, and its rows. What PostgreSQL says of the statement is told to the model too."""
-    checked, rows = await _write(serving, calls, model, question, material, run)
-    return checked, rows or Rows((), ())
+    serving: Serving,
+    calls: Calls,
+    model: str,
+    question: str,
+    material: Material,
+    use: Callable[[Checked], Awaitable[T]],
+) -> tuple[Checked, T]:
+    """The statement, and what `use` (to run it, or only to plan it) makes of it.
 
-
-async def _write(
-    serving: Serving, calls: Calls, model: str, question: str, material: Material, run: Run | None
-) -> tuple[Checked, Rows | None]:
+    What PostgreSQL says against it is told to the model too. Raises InvalidRequest when no allowed statement came of
+    it, and what `Serving.chat` and `use` raise.
+    """
     if not question.strip():
         raise InvalidRequest("must not be empty", "question")
     if len(question) > MAX_QUESTION:
@@ -65,7 +62,7 @@ async def _write(
         answer = await _ask(serving, calls, request)
         try:
             checked = await asyncio.to_thread(_read, answer, material.readable, material.limit, material.schema)
-            return checked, None if run is None else await run(checked)
+            return checked, await use(checked)
         except (InvalidRequest, TooLarge) as error:
             if attempt == ATTEMPTS:
                 raise

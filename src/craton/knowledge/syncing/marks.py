@@ -13,6 +13,7 @@ from sqlalchemy import func as sql
 from craton.core.knowledge import Document, KnowledgeBase
 from craton.index.protocol import Point
 from craton.knowledge import tables
+from craton.knowledge.ranking.wording import worded
 from craton.knowledge.rows import decode, encode
 from craton.knowledge.vectors import from_rows
 from craton.store.database import Database
@@ -93,16 +94,17 @@ def next_points(database: Database, base: KnowledgeBase, after: int, limit: int)
     points = []
     for row, vector in zip(rows, from_rows([row.vector for row in rows]), strict=True):
         document = documents.get((row.document, row.generation)) or documents.get((row.document, 0))
-        text = texts.get(row.chunk)
-        if document is None or text is None:
+        chunk = texts.get(row.chunk)
+        if document is None or chunk is None:
             continue  # on its way out: its removal follows
+        heading, text = chunk
         points.append(
             Point(
                 id=row.number,
                 chunk=row.chunk,
                 document=row.document,
                 vector=vector,
-                text=text[row.start : row.end],
+                text=worded(document.title, heading, text[row.start : row.end]),
                 metadata=document.metadata,
                 access=document.access,
             )
@@ -123,9 +125,12 @@ def _read_documents(connection: Connection, base: KnowledgeBase, ids: set[str]) 
     return found
 
 
-def _read_texts(connection: Connection, base: KnowledgeBase, numbers: set[int]) -> Mapping[int, str]:
-    query = select(_chunks.number, _chunks.text).where(_chunks.tenant == base.tenant, _chunks.number.in_(numbers))
-    return {row.number: row.text for row in connection.execute(query)}
+def _read_texts(connection: Connection, base: KnowledgeBase, numbers: set[int]) -> Mapping[int, tuple[str, str]]:
+    """Chunk -> heading and text."""
+    query = select(_chunks.number, _chunks.heading, _chunks.text).where(
+        _chunks.tenant == base.tenant, _chunks.number.in_(numbers)
+    )
+    return {row.number: (row.heading, row.text) for row in connection.execute(query)}
 
 
 def next_removals(database: Database, base: KnowledgeBase, after: int, limit: int) -> tuple[list[int], int]:

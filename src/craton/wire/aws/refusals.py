@@ -45,8 +45,12 @@ def refuse_service(service: str, request: Request) -> Reply:
 def write_unrouted(error: CratonError, request: Request) -> Reply:
     """An error for an AWS client whose request matches no operation."""
     name = "UnknownOperationException" if isinstance(error, errors.NotFound) else error_name(error, _KNOWN)
-    status = next((_STATUSES[ancestor] for ancestor in type(error).__mro__ if ancestor in _STATUSES), 500)
-    return _write(claimed_service(request), request, status, error_headers(error, name, request), str(error))
+    headers = error_headers(error, name, request)
+    return _write(claimed_service(request), request, status_of(error), headers, str(error))
+
+
+def status_of(error: CratonError) -> int:
+    return next((_STATUSES[ancestor] for ancestor in type(error).__mro__ if ancestor in _STATUSES), 500)
 
 
 def _write(service: str, request: Request, status: int, headers: dict[str, str], message: str) -> Reply:

@@ -160,7 +160,8 @@ def _read_connector(given: Json) -> SourceSpec:
 
 
 def read_chunking(given: Json | None) -> Chunking:
-    """Bedrock's own defaults where nothing is said: about 300 tokens, a fifth of them shared."""
+    """Where nothing is said: Bedrock's own 300 tokens, or as many as the embedder reads whole where those are fewer, a
+    fifth of them shared."""
     if given is None:
         return Chunking()
     strategy = given["chunkingStrategy"]

@@ -11,7 +11,7 @@ from craton.core import errors
 from craton.core.access import Action
 from craton.core.errors import CratonError, Unsupported
 from craton.wire.aws.beside.iam import Iam, MalformedPolicy
-from craton.wire.aws.beside.opensearchserverless import OpenSearchServerless
+from craton.wire.aws.beside.opensearchserverless import REST, OpenSearchServerless
 from craton.wire.aws.beside.query import MAX_BODY, QueryOperation, action_in, error_reply
 from craton.wire.aws.beside.sts import REAL, Sts
 from craton.wire.aws.errors import error_headers, error_name
@@ -59,14 +59,19 @@ class QueryTable:
 
 
 class TargetTable:
-    """The routes of one service of the protocol "json": the operation stands in the header X-Amz-Target."""
+    """The routes of one service of the protocol "json": the operation stands in the header X-Amz-Target.
 
-    def __init__(self, prefix: str, routes: list[Route]) -> None:
-        self.routes, self._prefix = routes, prefix
+    otherwise: the route of a request without that header.
+    """
+
+    def __init__(self, prefix: str, routes: list[Route], otherwise: Route) -> None:
+        self.routes, self._prefix, self._otherwise = routes, prefix, otherwise
         self._by_name = {route.operation: route for route in routes}
 
     def find(self, request: Request) -> Route | None:
-        prefix, _, name = request.headers.get("x-amz-target", "").partition(".")
+        if "x-amz-target" not in request.headers:
+            return self._otherwise
+        prefix, _, name = request.headers["x-amz-target"].partition(".")
         found = request.method == "POST" and request.path == "/" and prefix == self._prefix
         return self._by_name.get(name) if found else None
 
@@ -108,7 +113,7 @@ def _target_table(model: ServiceModel, handlers: Mapping[str, Handle]) -> Target
         handle = handlers.get(name)
         handler = _answer_json(operation, handle) if handle else _refusing(name, model.name)
         routes.append(_route(model.name, name, handler, write, handle is not None))
-    return TargetTable(model.metadata.target_prefix, routes)
+    return TargetTable(model.metadata.target_prefix, routes, REST)
 
 
 def _route(service: str, name: str, handler: Handler, write: Any, is_answered: bool) -> Route:

@@ -13,11 +13,13 @@ from typing import Any
 import msgspec
 
 from craton.access.bookkeeping import Bookkeeping, Record
-from craton.core.errors import Conflict, InvalidRequest, NotFound
+from craton.core.access import Action
+from craton.core.errors import Conflict, CratonError, InvalidRequest, NotFound, Unsupported
 from craton.wire.aws.account import account_of
 from craton.wire.aws.names import DEFAULT_REGION
+from craton.wire.aws.refusals import status_of
 from craton.wire.aws.sigv4 import claimed_region
-from craton.wire.http import Request
+from craton.wire.http import Reply, Request, Route, json_reply
 
 Value = dict[str, Any]
 COLLECTION = "aoss-collection"
@@ -85,6 +87,27 @@ class OpenSearchServerless:
                 self._kept.delete(tenant, COLLECTION, record.name)
                 return {"deleteCollectionDetail": {"id": value["id"], "name": record.name, "status": "DELETING"}}
         raise NotFound("collection", value["id"])
+
+
+async def _refuse_rest(_request: Request) -> Reply:
+    raise Unsupported(
+        "OpenSearch's own API",
+        "No OpenSearch runs behind a collection, and no vector index needs to be made in it: "
+        "a knowledge base that names the collection keeps its vectors in Craton's own index.",
+    )
+
+
+def _write_rest_error(error: CratonError, request: Request) -> Reply:
+    """As OpenSearch words its errors, for its clients to raise."""
+    reason = {"type": type(error).__name__, "reason": str(error)}
+    status = 501 if isinstance(error, Unsupported) else status_of(error)
+    body = {"error": {**reason, "root_cause": [reason]}, "status": status}
+    return json_reply(status, body, {"x-amzn-requestid": request.request_id})
+
+
+REST = Route("*", "/*", "opensearchserverless", "OpenSearch", _refuse_rest, _write_rest_error, Action.READ,
+             status="refused")  # fmt: skip
+"""Whatever is signed for a collection's endpoint, where vector indexes are made."""
 
 
 class _Policies:

@@ -57,6 +57,7 @@ _CODES: dict[type[CratonError], tuple[str, int]] = {
     errors.Damaged: ("BadDigest", 400),
     errors.Throttled: ("SlowDown", 503),
     errors.StorageFull: ("ServiceUnavailable", 503),
+    errors.SourceFailed: ("ServiceUnavailable", 503),
     errors.DeadlineExceeded: ("ServiceUnavailable", 503),
 }
 
