@@ -306,6 +306,20 @@ def test_a_model_that_failed_the_probe_is_refused(measured: World) -> None:
     assert "craton evaluate sql MODEL --database others" in message
 
 
+@pytest.mark.parametrize(
+    ("model", "database", "reason"),
+    [
+        ("echo", "absent", "There is no database 'absent'. The operator registers databases in config.toml"),
+        ("absent", "sales", "There is no model 'absent'."),
+        ("echo", "careless", "a role that may only read"),
+    ],
+)
+def test_what_cannot_be_measured_is_told(world: World, model: str, database: str, reason: str) -> None:
+    done = world.aws.server.craton("evaluate", "sql", model, "--database", database, check=False)
+    assert done.returncode != 0
+    assert reason in " ".join(done.stderr.split())
+
+
 def test_a_role_that_could_write_is_not_asked_at_all(measured: World) -> None:
     base = measured.base("careless")
     code, _, message = told(lambda: base.retrieve(TOTALS))

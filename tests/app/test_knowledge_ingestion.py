@@ -86,7 +86,7 @@ def test_a_source_that_suddenly_shrinks_waits_for_a_word(base: Base, aws: Aws, s
     told_ = server.craton("kb", "sync", base.id, check=False)
     assert told_.returncode != 0
     server.craton("kb", "sync", base.id, "--confirm-shrinking")
-    assert set(source.documents()) == set(names[:4])
+    assert set(source.settled()) == set(names[:4])
     assert set(found(source)) == set(names[:4])
 
 

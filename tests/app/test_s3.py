@@ -466,3 +466,18 @@ def test_s3_and_sts_work_under_craton_exec(server: RunningServer) -> None:
     done = server.craton("exec", "--", sys.executable, "-c", USE)
     count, account = done.stdout.split()
     assert (count, len(account)) == ("1", 12)
+
+
+def test_a_registered_folder_that_is_gone_is_unavailable(server: RunningServer, s3: Any, tmp_path: Path) -> None:
+    folder, name = tmp_path / "mine", f"gone-{uuid4().hex}"
+    folder.mkdir()
+    server.craton("buckets", "create", name, "--folder", str(folder))
+    folder.rmdir()
+    for call in (
+        lambda: s3.put_object(Bucket=name, Key="a", Body=b"x"),
+        lambda: s3.list_objects_v2(Bucket=name),
+        lambda: s3.get_object(Bucket=name, Key="a"),
+    ):
+        assert code_of(call) == ("ServiceUnavailable", 503)
+    assert not folder.exists()
+    server.craton("buckets", "delete", name)

@@ -239,7 +239,7 @@ def check_walk(root: Path, keys: set[str], prefix: str, after: str, folders: boo
         try:
             path = root / path_of(key)
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.touch()
+            path.write_bytes(b"")
             held.add(key)
         except OSError:
             continue  # a file and a folder of one name

@@ -34,6 +34,7 @@ WORDS = {"job": "job run", "index": "craton.index.edge.child"}  # in the command
 NAMES = {"job": "of the job's process", "index": "of the index process", "server": "of the server"}
 TENANT = "default"
 DOCUMENTS = 120  # of the proof
+ABSENT_SECONDS = 5.0
 CLOSE = 1e-4  # between two scores that are the same
 RARITY = 0.1
 """Between two of hybrid search over an index from which points were removed: how rare a word is counts them until the
@@ -104,8 +105,10 @@ def storm(
         _fill(source, documents(number, generation))
         job = source.start()["ingestionJobId"]
         while told.kills.total() < kills:
-            time.sleep(chance.uniform(0.05, longest))
             victim = chance.choice(VICTIMS)
+            if victim != "server":
+                _wait_for(server, victim)
+            time.sleep(chance.uniform(0.05, longest))
             if victim == "server":
                 _kill_server(server, told)
                 stack.close()
@@ -181,17 +184,29 @@ def _kill_server(server: RunningServer, told: Storm) -> None:
     told.orphans += sum(map(alive, below))
 
 
+def _wait_for(server: RunningServer, victim: Victim) -> None:
+    """Until the process is there, or a while: it may have nothing to do just now."""
+    give_up = time.monotonic() + ABSENT_SECONDS
+    while time.monotonic() < give_up and _child(server, victim) is None:
+        time.sleep(0.02)
+
+
 def _kill_child(server: RunningServer, victim: Victim, told: Storm) -> None:
     """Kills the process if it is there just now."""
+    pid = _child(server, victim)
+    if pid is not None:
+        with suppress(ProcessLookupError):
+            os.kill(pid, signal.SIGKILL)
+            told.kills[victim] += 1
+
+
+def _child(server: RunningServer, victim: Victim) -> int | None:
     for pid in descendants(server.pid):
-        try:
+        with suppress(OSError):  # it ended meanwhile
             command = Path(f"/proc/{pid}/cmdline").read_bytes().replace(b"\0", b" ").decode()
             if WORDS[victim] in command:
-                os.kill(pid, signal.SIGKILL)
-                told.kills[victim] += 1
-                return
-        except OSError:
-            continue  # it ended meanwhile
+                return pid
+    return None
 
 
 def look(source: Source, number: int) -> Seen:

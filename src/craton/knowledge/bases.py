@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Callable
 
 from msgspec.structs import replace
@@ -21,6 +22,7 @@ from craton.knowledge.tokens import Token
 from craton.store.database import Database
 
 MAX_NAME = 100  # characters
+_NAME = re.compile(r"(?:[0-9A-Za-z][_-]?)+", re.ASCII)
 
 
 class Bases:
@@ -170,9 +172,11 @@ class Bases:
 
 
 def check_name(name: str) -> None:
-    """Raises InvalidRequest."""
-    if not 0 < len(name) <= MAX_NAME or not name.isprintable() or name != name.strip():
-        raise InvalidRequest(f"it has 1 to {MAX_NAME} printable characters", "name")
+    """As on Bedrock, so that every client can say it. Raises InvalidRequest."""
+    if not 0 < len(name) <= MAX_NAME or not _NAME.fullmatch(name):
+        raise InvalidRequest(
+            f"it has 1 to {MAX_NAME} letters and digits, with single dashes or underscores between them", "name"
+        )
 
 
 def refuse_deleting(base: KnowledgeBase) -> None:

@@ -67,6 +67,22 @@ async def test_rows_become_documents(shop: psycopg.Connection[Any], opened: Open
     assert "body: About 1." in (await whole.fetch((await listed(whole))["1"], tmp_path, 1000)).path.read_text()
 
 
+async def test_a_table_names_its_rows_by_its_primary_key(
+    shop: psycopg.Connection[Any], opened: Open, tmp_path: Path
+) -> None:
+    shop.execute("""CREATE TABLE "odd %s name" (body text, "b%" int, a text, PRIMARY KEY (a, "b%") INCLUDE (body))""")
+    shop.execute("""INSERT INTO "odd %s name" VALUES ('It is there.', 7, 'x')""")
+    source = await opened(SourceSpec("sql", {"database": "shop", "table": "odd %s name", "text": ["body"]}))
+    item = (await listed(source))['["x","7"]']
+    fetched = await source.fetch(item, tmp_path, 1000)
+    assert fetched.path.read_text() == "It is there."
+    assert fetched.location.uri == "postgresql://shop/odd%20%25s%20name?a=x&b%25=7"
+    shop.execute("CREATE TABLE loose (body text)")
+    loose = await opened(SourceSpec("sql", {"database": "shop", "table": "loose"}))
+    with pytest.raises(InvalidRequest, match="no primary key"):
+        await listed(loose)
+
+
 async def test_a_query_with_several_keys(shop: psycopg.Connection[Any], opened: Open, tmp_path: Path) -> None:
     add(shop, 1)
     add(shop, 2)
@@ -166,12 +182,12 @@ async def test_a_row_over_the_limit_does_not_come_here(
 
 async def test_a_dead_database_says_nothing_of_the_machine(sources: Sources, databases: Databases) -> None:
     databases["dead"] = "postgresql+psycopg://zoe:hunter2@127.0.0.1:1/shop"
-    source = await sources.open(SourceSpec("sql", {"database": "dead", "table": "goods", "key": ["id"]}))
+    source = await sources.open(SourceSpec("sql", {"database": "dead", "table": "goods", "key": ["id"]}), "acme")
     with pytest.raises(SourceFailed) as caught:
         await listed(source)
     assert not any(word in str(caught.value) for word in ("hunter2", "127.0.0.1", "zoe"))
     with pytest.raises(NotFound):
-        sources.check(SourceSpec("sql", {"database": "unknown", "table": "goods", "key": ["id"]}))
+        sources.check(SourceSpec("sql", {"database": "unknown", "table": "goods", "key": ["id"]}), "acme")
 
 
 async def test_a_connection_that_dies_is_made_again(

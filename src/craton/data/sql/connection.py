@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from craton.core.errors import DeadlineExceeded, InvalidRequest, SourceFailed, Unsupported
@@ -24,10 +25,12 @@ async def reading(database: Registered) -> AsyncIterator[AsyncConnection[Any]]:
     InvalidRequest for what PostgreSQL says of a statement.
     """
     try:
-        import psycopg
-        from psycopg.sql import SQL, Identifier
+        await asyncio.to_thread(import_module, "psycopg")  # the first time takes a tenth of a second
     except ImportError:
         raise Unsupported("Asking a database", "Install craton[postgres].") from None
+    import psycopg
+    from psycopg.sql import SQL, Identifier
+
     with _wording(database):
         async with asyncio.timeout(CONNECT + database.seconds + 5.0):
             connection = await psycopg.AsyncConnection.connect(database.url, autocommit=True, connect_timeout=CONNECT)

@@ -21,6 +21,14 @@ T = TypeVar("T")
 log = logging.getLogger(__name__)
 
 RETRY_SECONDS = 5.0
+PATIENCE = {
+    "connect_timeout": 10,  # seconds, as the next two
+    "keepalives_idle": 30,
+    "keepalives_interval": 10,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 60_000,  # milliseconds
+}
+"""libpq's options, unless the URL has its own: a server that is gone without a word is noticed."""
 
 
 class Connections:
@@ -100,9 +108,13 @@ class Connections:
         with self._lock:
             if self._free:
                 return self._free.pop()
-        connection = psycopg.connect(self._url, autocommit=True, **{"connect_timeout": 10, **self._options})
-        with connection.cursor() as cursor:
-            self._prepare(cursor)
+        connection = psycopg.connect(self._url, autocommit=True, **{**PATIENCE, **self._options})
+        try:
+            with connection.cursor() as cursor:
+                self._prepare(cursor)
+        except BaseException:
+            connection.close()
+            raise
         return connection
 
     def _give(self, connection: psycopg.Connection) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Sequence
 
 from msgspec import Struct
@@ -11,6 +12,7 @@ from craton.core.knowledge import Passage
 from craton.data.chunking.sentences import sentence_spans
 from craton.knowledge.grounding.words import content
 
+_HEADING = re.compile(r"#{1,6} [^\n]*")
 MAX_CHARACTERS = 1_200  # of a sentence that may be quoted: longer ones are tables and listings
 MAX_SCORED = 40  # sentences that are embedded for one answer: one batch, about 80 ms on two cores
 MAX_READ = 40_000  # characters read of one passage
@@ -28,22 +30,28 @@ class Sentence(Struct, frozen=True):
 
 
 def sentences_of(passages: Sequence[Passage]) -> list[Sentence]:
-    """In the passages' order; one that stands in two passages (chunks overlap) is listed where it is found first."""
+    """In the passages' order; one that stands in two passages (chunks overlap, documents repeat each other) is listed
+    where it is found first."""
     found: list[Sentence] = []
-    seen: set[tuple[str, str]] = set()
+    seen: set[str] = set()
     for number, passage in enumerate(passages):
         text = passage.text[:MAX_READ]
-        spans = [span for span in sentence_spans(text) if span[1] - span[0] <= MAX_CHARACTERS]
+        spans = [span for span in sentence_spans(text) if _quotable(text[span[0] : span[1]])]
         words = [frozenset(content(text[start:end])) for start, end in spans]
         above = frozenset(content(f"{passage.title} {passage.heading}"))
         for index, (start, end) in enumerate(spans):
             quoted = text[start:end]
-            if (passage.document, quoted) in seen:
+            if quoted in seen:
                 continue
-            seen.add((passage.document, quoted))
+            seen.add(quoted)
             around = above.union(*words[max(0, index - 1) : index + 2])
             found.append(Sentence(number, start, end, quoted, words[index], around))
     return found
+
+
+def _quotable(text: str) -> bool:
+    """A heading names what follows and answers nothing; what is very long is a table or a listing."""
+    return len(text) <= MAX_CHARACTERS and not _HEADING.fullmatch(text)
 
 
 def rarity(asked: Sequence[str], sentences: Sequence[Sentence]) -> dict[str, float]:

@@ -7,7 +7,7 @@ model runs.
 
 Measured in `python -m bench retrieval` (nDCG@10, in which the settings were chosen on SciFact's training questions
 alone): better there, on its test questions, on this project's own words and on SQuAD's paragraphs. Around these
-settings the gain is flat; covering by whole chunks instead of sentences gives half of it.
+settings the gain is flat; with the words of whole chunks instead of the best sentence's it is smaller.
 """
 
 from __future__ import annotations
