@@ -57,6 +57,7 @@ def run(load: Load) -> Result:
     ours, theirs = multiprocessing.Pipe(duplex=False)
     process = multiprocessing.get_context("spawn").Process(target=_drive, args=(load, theirs))
     process.start()
+    theirs.close()  # so that a process that fails ends the wait
     latencies: list[float] = ours.recv()
     process.join()
     if not latencies:

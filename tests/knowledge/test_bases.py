@@ -65,7 +65,7 @@ async def test_the_same_token_is_the_same_call(shop: Workshop) -> None:
 
 
 async def test_listings_come_in_pages_in_the_order_of_creation(shop: Workshop) -> None:
-    made = [await shop.bases.create(TENANT, NewKnowledgeBase(f"base {number}", "m")) for number in range(5)]
+    made = [await shop.bases.create(TENANT, NewKnowledgeBase(f"base-{number}", "m")) for number in range(5)]
     found, cursor = [], ""
     while True:
         page, cursor = await shop.bases.list(TENANT, Page(2, cursor))

@@ -24,7 +24,7 @@ from craton.wire.authentication import Authenticator
 from craton.wire.aws.beside.dialect import BesideDialect
 from craton.wire.aws.dialect import AwsDialect
 from craton.wire.aws.refusals import SPOKEN_SERVICES, refuse_service, write_unrouted
-from craton.wire.aws.s3.dialect import S3Dialect
+from craton.wire.aws.s3.dialect import DOMAINS, S3Dialect
 from craton.wire.fallback import Fallback
 from craton.wire.gateway import Gateway
 from craton.wire.http import Request, Route
@@ -60,7 +60,14 @@ class Server:
         self._executor = _executor(platform, environment)
         self.router = Router(self._routes())
         beside = BesideDialect(Bookkeeping(platform.database))
-        self.services = ServiceRouter(self.router, {"s3": S3Dialect(platform.buckets).router, **beside.tables})
+        bucket_domains = (*DOMAINS, *(f".{domain}" for domain in settings.server.domains))
+        self.services = ServiceRouter(
+            self.router,
+            {
+                "s3": S3Dialect(platform.buckets, domains=bucket_domains).router,
+                **beside.tables,
+            },
+        )
         self.gateway = Gateway(
             self.services,
             Authenticator(platform.keys, time.time),

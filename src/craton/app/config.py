@@ -6,6 +6,7 @@ deadline = 600                            # seconds a request may take
 memory = "8GiB"                           # what loaded models may take together; default: 70% of the machine's
 idle = 900                                # seconds until an unused model is unloaded
 waiting = 256                             # requests that may queue for one model
+domains = ["craton.example.com"]          # under which buckets are hosts too (BUCKET.craton.example.com), as S3 has it
 
 [traces]
 content = true                            # keep prompts and answers for `craton trace`
@@ -133,6 +134,7 @@ class ServerSettings(Struct, frozen=True, forbid_unknown_fields=True):
     memory: str = ""
     idle: Seconds = 900.0
     waiting: Annotated[int, Meta(ge=0)] = 256
+    domains: tuple[str, ...] = ()
 
 
 class TraceSettings(Struct, frozen=True, forbid_unknown_fields=True):

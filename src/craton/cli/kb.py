@@ -197,6 +197,20 @@ def documents(name: str, failed: bool, url: str | None, key: str | None, as_json
 
 @kb.command()
 @click.argument("name")
+@click.argument("document", metavar="ID")
+@connection_options
+@json_option
+def text(name: str, document: str, url: str | None, key: str | None, as_json: bool) -> None:
+    """Print the text that was read from the document ID of NAME: the one that citations count their characters in."""
+    found = connect(url, key).get(f"{ROOT}/{name}/documents/{document}")
+    if as_json:
+        print_json(found)
+    else:
+        click.echo(printable(found["text"]))
+
+
+@kb.command()
+@click.argument("name")
 @click.argument("query")
 @click.option("--top", type=click.IntRange(1, 100), default=5, show_default=True, metavar="N")
 @click.option("--mode", type=click.Choice(["hybrid", "semantic"]), help="Default: what measured best.")

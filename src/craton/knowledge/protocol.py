@@ -148,7 +148,7 @@ class Documents(Protocol):
     ) -> list[Document]: ...
 
     async def get(self, tenant: str, base: str, source: str, keys: Sequence[str]) -> list[Document | None]:
-        """None for a key that is not there. Documents of a bucket have an s3:// address that is as good as their key."""
+        """None for a key that is not there. A document of a bucket has an s3:// address that is as good as its key."""
         ...
 
     async def delete(

@@ -58,6 +58,7 @@ class NativeKnowledge:
             route("GET", "/{base}", "GetKnowledgeBaseDetails", self._get, read),
             route("DELETE", "/{base}", "RemoveKnowledgeBase", self._delete, write),
             route("POST", "/{base}/reindex", "ReindexKnowledgeBase", self._reindex, write),
+            route("GET", "/{base}/documents/{document}", "GetDocumentText", self._text, read),
             route("POST", "/{base}/retrieve", "RetrievePassages", self._retrieve, invoke),
             route("POST", "/{base}/ask", "AskKnowledgeBase", self._ask, invoke),
             route("GET", "/{base}/sources", "ListSources", self._sources, read),
@@ -99,6 +100,12 @@ class NativeKnowledge:
         events = self._knowledge.answering.ask(_call(request, "AskKnowledgeBase"), asked)
         headers = {"content-type": "application/x-ndjson", "x-request-id": request.request_id}
         return Reply(200, _lines(events, await anext(events), request), headers)
+
+    async def _text(self, request: Request) -> Reply:
+        """What citations' spans count in. user: whose access lists count."""
+        base, user = await self._id(request), request.query_params().get("user", "")
+        found = await self._knowledge.documents.text(_tenant(request), base, request.params["document"], user)
+        return json_reply(200, {"document": found[0], "text": found[1]})
 
     async def _sources(self, request: Request) -> Reply:
         found = await self._knowledge.sources.list(_tenant(request), await self._id(request), _page(request))
