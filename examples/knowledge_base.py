@@ -7,8 +7,8 @@ import boto3
 BUCKET, DOCUMENT = "handbook", "keys.md"
 TEXT = """# Keys
 
-Every program gets a key of its own. A key can be rotated at any time: make a new one, give it to the program, and revoke
-the old one. Keys expire after ninety days unless they are made with a longer life.
+Every program gets a key of its own. A key can be rotated at any time: make a new one, give it to the program, and
+revoke the old one. Keys expire after ninety days unless they are made with a longer life.
 
 # Backups
 

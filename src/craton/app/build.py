@@ -24,7 +24,8 @@ from craton.wire.authentication import Authenticator
 from craton.wire.aws.beside.dialect import BesideDialect
 from craton.wire.aws.dialect import AwsDialect
 from craton.wire.aws.refusals import SPOKEN_SERVICES, refuse_service, write_unrouted
-from craton.wire.aws.s3.dialect import DOMAINS, S3Dialect
+from craton.wire.aws.s3.dialect import S3Dialect
+from craton.wire.aws.s3.router import DOMAINS
 from craton.wire.fallback import Fallback
 from craton.wire.gateway import Gateway
 from craton.wire.http import Request, Route
