@@ -47,9 +47,7 @@ while job["status"] in {"STARTING", "IN_PROGRESS"}:
 print(job["status"], job["statistics"]["numberOfNewDocumentsIndexed"], "document")
 
 # 3. Passages that fit a question, without any model writing.
-found = runtime.retrieve(
-    knowledgeBaseId=base["knowledgeBaseId"], retrievalQuery={"text": "How long are backups kept?"}
-)
+found = runtime.retrieve(knowledgeBaseId=base["knowledgeBaseId"], retrievalQuery={"text": "How long are backups kept?"})
 print(found["retrievalResults"][0]["score"], found["retrievalResults"][0]["location"]["s3Location"]["uri"])
 
 # 4. An answer, and where it stands.

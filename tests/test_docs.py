@@ -22,7 +22,15 @@ def test_operations_page_is_what_the_route_table_says() -> None:
     assert done.returncode == 0, done.stderr
 
 
-PROSE = ("README.md", "docs/tour.md", "docs/decisions.md", "docs/rag.md", "docs/compatibility.md", "bench/README.md")
+PROSE = (
+    "README.md",
+    "docs/tour.md",
+    "docs/decisions.md",
+    "docs/rag.md",
+    "docs/databases.md",
+    "docs/compatibility.md",
+    "bench/README.md",
+)
 TOP = {path.name for path in (ROOT / "src" / "craton").iterdir() if (path / "__init__.py").is_file()}
 
 
