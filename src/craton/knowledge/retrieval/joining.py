@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
+import msgspec
 from msgspec import Struct
 from sqlalchemy import Connection, Row, and_, select
+from sqlalchemy import func as sql
 
 from craton.core.knowledge import Document, Filter, KnowledgeBase, Passage
 from craton.index.matching import matches
@@ -29,6 +31,19 @@ class Viewer(Struct, frozen=True):
     base: KnowledgeBase
     filter: Filter | None
     user: str
+
+
+class _Hit(Struct, frozen=True, array_like=True):
+    """A piece, and its document's row."""
+
+    number: int
+    start: int
+    end: int
+    document: str
+    value: str
+
+
+_HITS = msgspec.json.Decoder(list[_Hit])
 
 
 class Visible(Struct, frozen=True):
@@ -60,54 +75,74 @@ def beyond(connection: Connection, base: KnowledgeBase) -> bool:
 
 def visible(connection: Connection, viewer: Viewer, numbers: Sequence[int]) -> Visible:
     """Of these pieces those of their documents' current generation that the viewer may see."""
-    query = (
-        select(_pieces.number, _pieces.start, _pieces.end, _pieces.document, _documents.value)
-        .join(tables.documents, _current())
-        .where(
-            _pieces.number.in_(numbers),
-            _pieces.tenant == viewer.base.tenant,
-            _pieces.base == viewer.base.id,
-            _documents.base == viewer.base.id,
-            _documents.status != "deleting",
-        )
-    )
     documents: dict[str, Document | None] = {}
     spans: dict[int, tuple[int, int]] = {}
-    for row in connection.execute(query):
-        if row.document not in documents:
-            document = decode(row.value, Document)
-            documents[row.document] = document if _admitted(viewer, document) else None
-        if documents[row.document] is not None:
-            spans[row.number] = (row.start, row.end)
+    for hit in _hits(connection, viewer.base, numbers):
+        if hit.document not in documents:
+            document = decode(hit.value, Document)
+            documents[hit.document] = document if _admitted(viewer, document) else None
+        if documents[hit.document] is not None:
+            spans[hit.number] = (hit.start, hit.end)
     return Visible(spans, {name: document for name, document in documents.items() if document is not None})
 
 
-def texts(connection: Connection, viewer: Viewer, candidates: Sequence[Candidate]) -> list[str]:
-    """Of their chunks."""
-    found = {row.number: row.text for row in _chunk_rows(connection, viewer, candidates)}
-    return [found.get(candidate.chunk, "") for candidate in candidates]
-
-
-def passages(
-    connection: Connection, viewer: Viewer, seen: Visible, candidates: Sequence[Candidate]
-) -> Iterator[tuple[Candidate, Passage]]:
-    """The candidates with their texts, in their order, read as far as they are asked for."""
-    for part in _batches(candidates):
-        rows = {row.number: row for row in _chunk_rows(connection, viewer, part)}
-        for candidate in part:
-            row = rows.get(candidate.chunk)
-            document = None if row is None else seen.documents.get(row.document)
-            if row is not None and document is not None:
-                yield candidate, _passage(row, document, candidate, seen)
-
-
-def _chunk_rows(connection: Connection, viewer: Viewer, candidates: Sequence[Candidate]) -> Iterable[Row[Any]]:
-    query = select(tables.chunks).where(
-        _chunks.number.in_([candidate.chunk for candidate in candidates]),
-        _chunks.tenant == viewer.base.tenant,
-        _chunks.base == viewer.base.id,
+def _hits(connection: Connection, base: KnowledgeBase, numbers: Sequence[int]) -> Sequence[_Hit]:
+    """SQLite gives them in one row of JSON, asked for with one parameter: its driver gives the interpreter up for each
+    row, and with several hundred of them a thread of a busy server stands in line as often to have it back."""
+    columns = (_pieces.number, _pieces.start, _pieces.end, _pieces.document, _documents.value)
+    theirs = and_(
+        _pieces.tenant == base.tenant,
+        _pieces.base == base.id,
+        _documents.base == base.id,
+        _documents.status != "deleting",
     )
-    return connection.execute(query)
+    if connection.dialect.name != "sqlite":
+        rows = select(*columns).join(tables.documents, _current()).where(_pieces.number.in_(numbers), theirs)
+        return [_Hit(*row) for row in connection.execute(rows)]
+    asked = sql.json_each(msgspec.json.encode(numbers).decode()).table_valued("value")
+    query = (
+        select(sql.json_group_array(sql.json_array(*columns)))
+        .select_from(tables.pieces)
+        .join(tables.documents, _current())
+        .where(_pieces.number.in_(select(asked.c.value)), theirs)
+    )
+    return _HITS.decode(connection.execute(query).scalar_one())
+
+
+class Chunks:
+    """The chunks of one question's candidates, each read once, in one moment's view."""
+
+    def __init__(self, connection: Connection, viewer: Viewer) -> None:
+        self._connection, self._viewer = connection, viewer
+        self._rows: dict[int, Row[Any] | None] = {}
+
+    def texts(self, candidates: Sequence[Candidate]) -> list[str]:
+        """ "" for a chunk that is gone."""
+        self._read(candidates)
+        rows = [self._rows[candidate.chunk] for candidate in candidates]
+        return ["" if row is None else row.text for row in rows]
+
+    def passages(self, seen: Visible, candidates: Sequence[Candidate]) -> Iterator[tuple[Candidate, Passage]]:
+        """The candidates with their texts, in their order, read as far as they are asked for."""
+        for part in _batches(candidates):
+            self._read(part)
+            for candidate in part:
+                row = self._rows[candidate.chunk]
+                document = None if row is None else seen.documents.get(row.document)
+                if row is not None and document is not None:
+                    yield candidate, _passage(row, document, candidate, seen)
+
+    def _read(self, candidates: Sequence[Candidate]) -> None:
+        missing = [candidate.chunk for candidate in candidates if candidate.chunk not in self._rows]
+        if not missing:
+            return
+        query = select(tables.chunks).where(
+            _chunks.number.in_(missing),
+            _chunks.tenant == self._viewer.base.tenant,
+            _chunks.base == self._viewer.base.id,
+        )
+        self._rows.update(dict.fromkeys(missing))
+        self._rows.update((row.number, row) for row in self._connection.execute(query).all())
 
 
 def _passage(row: Row[Any], document: Document, candidate: Candidate, seen: Visible) -> Passage:

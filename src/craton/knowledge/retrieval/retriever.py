@@ -178,18 +178,19 @@ class Retriever:
             epoch = joining.epoch_of(connection, base)
             offset = cursors.decode(request.cursor, digest, epoch, 2 * DEPTH * len(found))
             seen = joining.visible(connection, viewer, sorted(set().union(*map(pieces_of, found))))
+            chunks = joining.Chunks(connection, viewer)
             answers = []
             for query, one in zip(queries, found, strict=True):
                 candidates = ranked(one, seen.spans)
                 if one.dense and one.lexical:
-                    candidates = looked(query, candidates, joining.texts(connection, viewer, candidates[:LOOKED]))
+                    candidates = looked(query, candidates, chunks.texts(candidates[:LOOKED]))
                 answers.append(candidates)
             candidates = answers[0] if len(answers) == 1 else merged(answers)
             start, end = (0, reranked) if reranked else (offset, offset + request.top)
             copies = Copies()
             passages: list[Passage] = []
             number = 0
-            for _, passage in joining.passages(connection, viewer, seen, candidates):
+            for _, passage in chunks.passages(seen, candidates):
                 if copies.seen(passage.text):
                     continue
                 if number >= end:
