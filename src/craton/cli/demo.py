@@ -29,6 +29,9 @@ POLL = 0.2  # seconds
 def demo(patience: float, url: str | None, key: str | None) -> None:
     """Ask a bare model, then one that reads the documents first.
 
+    \b
+    craton demo
+
     Makes the knowledge base `craton-docs` of Craton's own documents, where it is not there yet.
     """
     connection = _connect_in(patience, url, key)

@@ -99,7 +99,7 @@ async def test_another_tenants_repository_is_not_found(hub: Hub, opened: Open) -
         (SourceSpec("bucket", {}), "options"),
         (SourceSpec("bucket", {"bucket": "papers"}, "key"), "credential"),
         (SourceSpec("sql", {"database": "d", "key": ["id"]}), "options.table"),
-        (SourceSpec("sql", {"database": "d", "key": [], "table": "t"}), "options.key"),
+        (SourceSpec("sql", {"database": "d", "query": "SELECT 1"}), "options.key"),
         (SourceSpec("sql", {"database": "d", "key": ["id"], "table": "a.b.c"}), "options.table"),
         (SourceSpec("sql", {"database": "d", "key": ["id"], "table": "t", "template": "x"}), "options.template"),
         (SourceSpec("web", {"seeds": []}), "options.seeds"),

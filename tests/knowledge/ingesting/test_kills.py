@@ -129,19 +129,22 @@ async def test_killed_again_and_again(shop: Workshop, tmp_path: Path) -> None:
     """CRATON_TEST_KILLS: how often, 4 when it is not set."""
     dice, most = random.Random(7), int(os.environ.get("CRATON_TEST_KILLS", "4"))
     base, source = await shop.make()
-    kills = 0
-    for rounds, texts in enumerate(itertools.islice(itertools.cycle((FIRST, SECOND)), max(2, most // 5)), start=1):
+    kills, wanted, longest = 0, max(2, most // 5), 2.5
+    for rounds, texts in enumerate(itertools.cycle((FIRST, SECOND)), start=1):
         put(shop, texts)
         while True:
             started = await shop.ingestions.start(TENANT, base, source, confirm_shrinking=True)
             while (await shop.ingestions.get(TENANT, base, source, started.id)).status in {"starting", "in_progress"}:
-                often_enough = kills >= rounds * most / max(2, most // 5)
-                kills += await asyncio.to_thread(
-                    run_for, shop, started.job, tmp_path, 60.0 if often_enough else dice.uniform(1.0, 2.5)
-                )
+                often_enough = kills >= rounds * most / wanted
+                seconds = 60.0 if often_enough else dice.uniform(0.4 * longest, longest)
+                killed = await asyncio.to_thread(run_for, shop, started.job, tmp_path, seconds)
+                kills += killed
+                longest *= 1.0 if killed or often_enough else 0.7  # a quick machine is to be killed sooner
             if (await shop.ingestions.get(TENANT, base, source, started.id)).status == "complete":
                 break  # else it was killed too often in a row before it got anywhere
         await check(shop, base, texts)
+        if rounds >= wanted and (kills >= most / 4 or rounds >= 20):
+            break
     assert kills >= most / 4, "too fast to be killed: nothing was shown"
 
 

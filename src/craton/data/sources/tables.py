@@ -13,6 +13,7 @@ from craton.core.errors import Damaged, TooLarge, Unsupported
 
 MAX_ROW = 16 * 1024 * 1024  # bytes
 Row = dict[str, Any]
+MAX_FIELD = 128 * 1024  # characters of a cell
 SUFFIXES = (".jsonl", ".ndjson", ".csv", ".tsv", ".parquet")
 
 
@@ -47,7 +48,8 @@ def _separated(path: Path, name: str, separator: str) -> Iterator[Row]:
     """The first row names the columns."""
     with path.open("r", encoding="utf-8-sig", newline="") as file:
         lines = _bounded(iter(lambda: file.readline(MAX_ROW + 1), ""), name)
-        rows = csv.reader(lines, delimiter=separator)  # no field is longer than csv's own limit of 128 KiB
+        csv.field_size_limit(MAX_FIELD)  # of the whole process: whoever reads sets it
+        rows = csv.reader(lines, delimiter=separator)
         try:
             columns = next(rows, [])
             for row in rows:

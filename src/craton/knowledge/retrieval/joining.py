@@ -10,7 +10,7 @@ from msgspec import Struct
 from sqlalchemy import Connection, Row, and_, select
 from sqlalchemy import func as sql
 
-from craton.core.knowledge import Document, Filter, KnowledgeBase, Passage
+from craton.core.knowledge import Access, Document, Filter, KnowledgeBase, Metadata, Passage
 from craton.index.matching import matches
 from craton.knowledge import tables
 from craton.knowledge.retrieval.candidates import Candidate
@@ -43,14 +43,23 @@ class _Hit(Struct, frozen=True, array_like=True):
     value: str
 
 
+class _Gate(Struct, frozen=True):
+    """What of a document says who may see it: hundreds are looked at for each that is shown."""
+
+    access: Access = Access()
+    metadata: Metadata = {}
+
+
 _HITS = msgspec.json.Decoder(list[_Hit])
+_GATES = msgspec.json.Decoder(_Gate)
 
 
 class Visible(Struct, frozen=True):
-    """spans: piece number -> where it stands in its chunk, for every piece that may be seen. documents: by id."""
+    """spans: piece number -> where it stands in its chunk, for every piece that may be seen. documents: the rows'
+    values, by id."""
 
     spans: dict[int, tuple[int, int]]
-    documents: dict[str, Document]
+    documents: dict[str, str]
 
 
 def epoch_of(connection: Connection, base: KnowledgeBase) -> int:
@@ -75,15 +84,16 @@ def beyond(connection: Connection, base: KnowledgeBase) -> bool:
 
 def visible(connection: Connection, viewer: Viewer, numbers: Sequence[int]) -> Visible:
     """Of these pieces those of their documents' current generation that the viewer may see."""
-    documents: dict[str, Document | None] = {}
+    admitted: dict[str, bool] = {}
+    documents: dict[str, str] = {}
     spans: dict[int, tuple[int, int]] = {}
     for hit in _hits(connection, viewer.base, numbers):
-        if hit.document not in documents:
-            document = decode(hit.value, Document)
-            documents[hit.document] = document if _admitted(viewer, document) else None
-        if documents[hit.document] is not None:
+        if hit.document not in admitted:
+            admitted[hit.document] = _admits(viewer, _GATES.decode(hit.value))
+        if admitted[hit.document]:
+            documents[hit.document] = hit.value
             spans[hit.number] = (hit.start, hit.end)
-    return Visible(spans, {name: document for name, document in documents.items() if document is not None})
+    return Visible(spans, documents)
 
 
 def _hits(connection: Connection, base: KnowledgeBase, numbers: Sequence[int]) -> Sequence[_Hit]:
@@ -128,9 +138,9 @@ class Chunks:
             self._read(part)
             for candidate in part:
                 row = self._rows[candidate.chunk]
-                document = None if row is None else seen.documents.get(row.document)
-                if row is not None and document is not None:
-                    yield candidate, _passage(row, document, candidate, seen)
+                value = None if row is None else seen.documents.get(row.document)
+                if row is not None and value is not None:
+                    yield candidate, _passage(row, decode(value, Document), candidate, seen)
 
     def _read(self, candidates: Sequence[Candidate]) -> None:
         missing = [candidate.chunk for candidate in candidates if candidate.chunk not in self._rows]
@@ -183,8 +193,8 @@ def _current() -> Any:
     )
 
 
-def _admitted(viewer: Viewer, document: Document) -> bool:
-    return document.access.admits(viewer.user) and matches(viewer.filter, document.metadata)
+def _admits(viewer: Viewer, gate: _Gate) -> bool:
+    return gate.access.admits(viewer.user) and matches(viewer.filter, gate.metadata)
 
 
 def _batches(candidates: Sequence[Candidate]) -> Iterator[Sequence[Candidate]]:

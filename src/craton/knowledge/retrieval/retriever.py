@@ -98,8 +98,8 @@ class Retriever:
             return await self._structured.retrieve(call, base, request)
         digest = cursors.question(call.caller.tenant, base, request)
         queries = await self._queries(call, request)
-        vectors = await self._embed(call, base, queries)
-        found = await self._found(base, request, queries, vectors)
+        vectors, index = await asyncio.gather(self._embed(call, base, queries), self._whole_index(base))
+        found = await self._found(index, base, request, queries, vectors)
         shown = min(RERANKED, DEPTH) if request.reranking else 0
         page, epoch, offset = await asyncio.to_thread(self._read, base, request, digest, queries, found, shown)
         if request.reranking is not None:
@@ -127,10 +127,14 @@ class Retriever:
         return [answer.vectors[start : start + width] for start in range(0, len(answer.vectors), width)]
 
     async def _found(
-        self, base: KnowledgeBase, request: RetrieveRequest, queries: Sequence[str], vectors: Sequence[bytes]
+        self,
+        index: Index,
+        base: KnowledgeBase,
+        request: RetrieveRequest,
+        queries: Sequence[str],
+        vectors: Sequence[bytes],
     ) -> list[Found]:
         """An index that turns out to be lost is given up, and the one in its place asked once."""
-        index = await self._whole_index(base)
         try:
             return await self._search(index, base, request, queries, vectors)
         except Damaged:
