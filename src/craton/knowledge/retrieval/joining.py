@@ -10,7 +10,7 @@ from msgspec import Struct
 from sqlalchemy import Connection, Row, and_, select
 from sqlalchemy import func as sql
 
-from craton.core.knowledge import Access, Document, Filter, KnowledgeBase, Metadata, Passage
+from craton.core.knowledge import Document, Filter, KnowledgeBase, Passage
 from craton.index.matching import matches
 from craton.knowledge import tables
 from craton.knowledge.retrieval.candidates import Candidate
@@ -26,7 +26,8 @@ _TEXTS = 16  # chunks whose texts are read at a time
 
 
 class Viewer(Struct, frozen=True):
-    """Through whose eyes. The index was asked with the same filter and user: here they are held against the truth."""
+    """Through whose eyes. The index was asked with the same filter and user: here what is shown is held against the
+    truth."""
 
     base: KnowledgeBase
     filter: Filter | None
@@ -34,32 +35,18 @@ class Viewer(Struct, frozen=True):
 
 
 class _Hit(Struct, frozen=True, array_like=True):
-    """A piece, and its document's row."""
+    """A piece, and where it stands in its chunk."""
 
     number: int
     start: int
     end: int
-    document: str
-    value: str
-
-
-class _Gate(Struct, frozen=True):
-    """What of a document says who may see it: hundreds are looked at for each that is shown."""
-
-    access: Access = Access()
-    metadata: Metadata = {}
 
 
 _HITS = msgspec.json.Decoder(list[_Hit])
-_GATES = msgspec.json.Decoder(_Gate)
 
 
-class Visible(Struct, frozen=True):
-    """spans: piece number -> where it stands in its chunk, for every piece that may be seen. documents: the rows'
-    values, by id."""
-
-    spans: dict[int, tuple[int, int]]
-    documents: dict[str, str]
+Spans = dict[int, tuple[int, int]]
+"""Piece number -> where it stands in its chunk."""
 
 
 def epoch_of(connection: Connection, base: KnowledgeBase) -> int:
@@ -82,24 +69,16 @@ def beyond(connection: Connection, base: KnowledgeBase) -> bool:
     return connection.scalar(query) is not None
 
 
-def visible(connection: Connection, viewer: Viewer, numbers: Sequence[int]) -> Visible:
-    """Of these pieces those of their documents' current generation that the viewer may see."""
-    admitted: dict[str, bool] = {}
-    documents: dict[str, str] = {}
-    spans: dict[int, tuple[int, int]] = {}
-    for hit in _hits(connection, viewer.base, numbers):
-        if hit.document not in admitted:
-            admitted[hit.document] = _admits(viewer, _GATES.decode(hit.value))
-        if admitted[hit.document]:
-            documents[hit.document] = hit.value
-            spans[hit.number] = (hit.start, hit.end)
-    return Visible(spans, documents)
+def current(connection: Connection, base: KnowledgeBase, numbers: Sequence[int]) -> Spans:
+    """Of these pieces those of their documents' current generation. Who may see them is asked for each that is about
+    to be shown (`Chunks.passages`): the index has asked already, for all of them."""
+    return {hit.number: (hit.start, hit.end) for hit in _hits(connection, base, numbers)}
 
 
 def _hits(connection: Connection, base: KnowledgeBase, numbers: Sequence[int]) -> Sequence[_Hit]:
     """SQLite gives them in one row of JSON, asked for with one parameter: its driver gives the interpreter up for each
     row, and with several hundred of them a thread of a busy server stands in line as often to have it back."""
-    columns = (_pieces.number, _pieces.start, _pieces.end, _pieces.document, _documents.value)
+    columns = (_pieces.number, _pieces.start, _pieces.end)
     theirs = and_(
         _pieces.tenant == base.tenant,
         _pieces.base == base.id,
@@ -132,30 +111,44 @@ class Chunks:
         rows = [self._rows[candidate.chunk] for candidate in candidates]
         return ["" if row is None else row.text for row in rows]
 
-    def passages(self, seen: Visible, candidates: Sequence[Candidate]) -> Iterator[tuple[Candidate, Passage]]:
-        """The candidates with their texts, in their order, read as far as they are asked for."""
+    def passages(self, spans: Spans, candidates: Sequence[Candidate]) -> Iterator[tuple[Candidate, Passage]]:
+        """The candidates with their texts, in their order, read as far as they are asked for; without those that the
+        viewer may not see, whatever the index thought."""
         for part in _batches(candidates):
             self._read(part)
             for candidate in part:
                 row = self._rows[candidate.chunk]
-                value = None if row is None else seen.documents.get(row.document)
-                if row is not None and value is not None:
-                    yield candidate, _passage(row, decode(value, Document), candidate, seen)
+                if row is None:
+                    continue
+                document = decode(row.value, Document)
+                if _admits(self._viewer, document):
+                    yield candidate, _passage(row, document, candidate, spans)
 
     def _read(self, candidates: Sequence[Candidate]) -> None:
         missing = [candidate.chunk for candidate in candidates if candidate.chunk not in self._rows]
         if not missing:
             return
-        query = select(tables.chunks).where(
-            _chunks.number.in_(missing),
-            _chunks.tenant == self._viewer.base.tenant,
-            _chunks.base == self._viewer.base.id,
+        whose = and_(
+            _documents.tenant == _chunks.tenant,
+            _documents.id == _chunks.document,
+            _documents.generation == _chunks.generation,
+            _documents.base == _chunks.base,
+            _documents.status != "deleting",
+        )
+        query = (
+            select(tables.chunks, _documents.value)
+            .join(tables.documents, whose)
+            .where(
+                _chunks.number.in_(missing),
+                _chunks.tenant == self._viewer.base.tenant,
+                _chunks.base == self._viewer.base.id,
+            )
         )
         self._rows.update(dict.fromkeys(missing))
         self._rows.update((row.number, row) for row in self._connection.execute(query).all())
 
 
-def _passage(row: Row[Any], document: Document, candidate: Candidate, seen: Visible) -> Passage:
+def _passage(row: Row[Any], document: Document, candidate: Candidate, spans: Spans) -> Passage:
     return Passage(
         document=document.id,
         chunk=row.number,
@@ -169,7 +162,7 @@ def _passage(row: Row[Any], document: Document, candidate: Candidate, seen: Visi
         end=row.end,
         page=row.page,
         heading=row.heading,
-        matched=_spans([seen.spans[piece] for piece in candidate.pieces if piece in seen.spans]),
+        matched=_spans([spans[piece] for piece in candidate.pieces if piece in spans]),
         metadata=document.metadata,
     )
 
@@ -193,8 +186,8 @@ def _current() -> Any:
     )
 
 
-def _admits(viewer: Viewer, gate: _Gate) -> bool:
-    return gate.access.admits(viewer.user) and matches(viewer.filter, gate.metadata)
+def _admits(viewer: Viewer, document: Document) -> bool:
+    return document.access.admits(viewer.user) and matches(viewer.filter, document.metadata)
 
 
 def _batches(candidates: Sequence[Candidate]) -> Iterator[Sequence[Candidate]]:

@@ -181,11 +181,11 @@ class Retriever:
         with self._database.read() as connection:
             epoch = joining.epoch_of(connection, base)
             offset = cursors.decode(request.cursor, digest, epoch, 2 * DEPTH * len(found))
-            seen = joining.visible(connection, viewer, sorted(set().union(*map(pieces_of, found))))
+            spans = joining.current(connection, base, sorted(set().union(*map(pieces_of, found))))
             chunks = joining.Chunks(connection, viewer)
             answers = []
             for query, one in zip(queries, found, strict=True):
-                candidates = ranked(one, seen.spans)
+                candidates = ranked(one, spans)
                 if one.dense and one.lexical:
                     candidates = looked(query, candidates, chunks.texts(candidates[:LOOKED]))
                 answers.append(candidates)
@@ -194,7 +194,7 @@ class Retriever:
             copies = Copies()
             passages: list[Passage] = []
             number = 0
-            for _, passage in chunks.passages(seen, candidates):
+            for _, passage in chunks.passages(spans, candidates):
                 if copies.seen(passage.text):
                     continue
                 if number >= end:
