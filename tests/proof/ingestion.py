@@ -36,6 +36,7 @@ TENANT = "default"
 DOCUMENTS = 120  # of the proof
 ABSENT_SECONDS = 5.0
 CLOSE = 1e-4  # between two scores that are the same
+BORDER = 8  # one result in so many may stand on the other side of the second look's border
 RARITY = 0.1
 """Between two of hybrid search over an index from which points were removed: how rare a word is counts them until the
 index is optimised or built again."""
@@ -297,14 +298,23 @@ def differences(one: Seen, other: Seen, rarity: float = CLOSE) -> list[str]:
         found.append(f"points: {one.points} and {other.points}")
     for question, hits in one.hits.items():
         others = other.hits[question]
-        close = rarity if question.startswith("HYBRID") else CLOSE
+        loose = rarity > CLOSE and question.startswith("HYBRID")
+        close = rarity if loose else CLOSE
         # Of those that score alike at the end of the page, either may be the one that is shown.
         last = max(min(hits.values(), default=0.0), min(others.values(), default=0.0)) + close
+        apart = []
         for passage in {*hits, *others}:
             scores = hits.get(passage, 0.0), others.get(passage, 0.0)
             if max(scores) > last and abs(scores[0] - scores[1]) > close:
-                found.append(f"{question}: {passage} scores {scores[0]} and {scores[1]}")
+                apart.append(f"{question}: {passage} scores {scores[0]} and {scores[1]}")
+        # The last ones that the second look takes in are as near to each other: who is passed over has half its score.
+        if not loose or len(apart) > len(hits) // BORDER or _best(hits) != _best(others):
+            found += apart
     return found
+
+
+def _best(hits: dict[str, float]) -> str:
+    return max(hits, key=lambda passage: hits[passage], default="")
 
 
 def furthest(one: Seen, other: Seen) -> float:
