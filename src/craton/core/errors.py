@@ -65,6 +65,21 @@ class Forbidden(CratonError, PermissionError):
         return f"A key with the role {self.role!r} may not {self.action}."
 
 
+class Gated(CratonError, PermissionError):
+    """A shared repository's files, for a caller who has not been let in.
+
+    repo: namespace/name; status: "" (not asked for yet), "pending" or "rejected".
+    """
+
+    def __init__(self, repo: str, status: str = "") -> None:
+        super().__init__(repo, status)
+        self.repo, self.status = repo, status
+
+    def __str__(self) -> str:
+        said = {"pending": "your request for access is waiting", "rejected": "your request for access was rejected"}
+        return f"Access to {self.repo} is restricted: {said.get(self.status, 'ask for access first')}."
+
+
 class OutgoingRefused(CratonError, PermissionError):
     """Craton would have to call a host that the operator has not allowed, or one at an address that is not public.
 

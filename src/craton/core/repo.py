@@ -7,6 +7,8 @@ from typing import Literal
 from msgspec import Struct
 
 RepoKind = Literal["model", "dataset", "space"]
+Gating = Literal["", "auto", "manual"]
+"""Who else may read a shared repository's files: "" everybody, "auto" whoever asked, "manual" whom the owner let in."""
 
 
 class RepoId(Struct, frozen=True):

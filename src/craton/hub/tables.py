@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from sqlalchemy import BigInteger, Column, Float, Index, Integer, LargeBinary, String, Table, Text
+from sqlalchemy import BigInteger, Boolean, Column, Float, Index, Integer, LargeBinary, String, Table, Text, true
 
 from craton.store.schema import metadata
 
@@ -15,7 +15,11 @@ repositories = Table(
     Column("namespace", String(96), nullable=False),
     Column("name", String(96), nullable=False),
     Column("created", Float, nullable=False),
+    Column("modified", Float, nullable=False, server_default="0"),  # when its last commit was made
+    Column("private", Boolean, nullable=False, server_default=true()),  # False: every tenant of this server may read it
+    Column("gated", String(8), nullable=False, server_default=""),
     Index("uq_hub_repositories_path", "tenant", "kind", "namespace", "name", unique=True),
+    Index("ix_hub_repositories_shared", "kind", "namespace", "name", "private"),
 )
 
 refs = Table(

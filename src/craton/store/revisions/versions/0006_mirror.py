@@ -1,0 +1,13 @@
+"""What was fetched from upstream hubs."""
+
+from __future__ import annotations
+
+
+revision = "0006"
+down_revision = "0005"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    """Filled before it lands."""

@@ -1,0 +1,1 @@
+"""The Hugging Face Hub: what huggingface_hub, transformers and datasets speak."""
