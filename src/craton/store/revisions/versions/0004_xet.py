@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 revision = "0004"
 down_revision = "0003"
 branch_labels = None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 revision = "0005"
 down_revision = "0004"
 branch_labels = None

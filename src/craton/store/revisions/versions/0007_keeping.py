@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 revision = "0007"
 down_revision = "0006"
 branch_labels = None
