@@ -1,4 +1,4 @@
-"""Who may read the files of a gated repository. What it is called, and that it is there, everybody may know who may see it.
+"""Who may read the files of a gated repository. That it is there, and what it is called, is no secret of its own.
 
 The owner always may; others once they asked ("auto") or once the owner let them in ("manual").
 """
