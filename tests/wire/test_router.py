@@ -55,6 +55,22 @@ def test_literals_win_over_placeholders_and_placeholders_over_the_rest() -> None
     assert found(router, "/a/b/c") == ("c", {})
 
 
+def test_what_stands_behind_a_placeholder_in_its_segment_is_part_of_the_pattern() -> None:
+    router = Router([route("/{ns}/{name}.git/info", "lfs"), route("/{ns}/{name}/info", "plain")])
+    assert found(router, "/a/b.git/info") == ("lfs", {"ns": "a", "name": "b"})
+    assert found(router, "/a/b/info") == ("plain", {"ns": "a", "name": "b"})
+    assert found(router, "/a/.git/info") == ("plain", {"ns": "a", "name": ".git"})
+
+
+def test_a_literal_in_first_place_owns_all_paths_that_begin_with_it() -> None:
+    router = Router([route("/model/{id}/converse"), route("/{ns}/{name}/resolve/{rev}/{path+}", "file")])
+    assert found(router, "/acme/bert/resolve/refs%2Fpr%2F1/a/b%20c") == (
+        "file",
+        {"ns": "acme", "name": "bert", "rev": "refs/pr/1", "path": "a/b c"},
+    )
+    assert found(router, "/model/bert/resolve/main/a") is None
+
+
 def test_two_routes_that_claim_the_same_request_are_refused() -> None:
     with pytest.raises(RouteConflict):
         Router([route("/a/{x}", "one"), route("/a/{y}", "two")])

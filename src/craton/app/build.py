@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from craton.access.bookkeeping import Bookkeeping
 from craton.app.backstage import Backstage
 from craton.app.fitting import describe_fit
+from craton.app.hub import RunningHub
 from craton.app.knowledge import RunningKnowledge
 from craton.app.models import RunningModels
 from craton.app.platform import Platform, request_ids
@@ -58,6 +59,7 @@ class Server:
             lambda info: describe_fit(info, settings),
         )
         self._knowledge = RunningKnowledge(platform, self._models)
+        self._hub = RunningHub(platform)
         self._executor = _executor(platform, environment)
         self.router = Router(self._routes())
         beside = BesideDialect(Bookkeeping(platform.database))
@@ -87,6 +89,7 @@ class Server:
             JobsDialect(self._platform.jobs),
             NativeKnowledge(self._knowledge.knowledge),
             MeasuringDialect(self._knowledge.knowledge.measuring),
+            self._hub.dialect,
         )
         return [route for dialect in dialects for route in dialect.routes()]
 

@@ -119,6 +119,10 @@ class Conflict(CratonError):
         return f"{self.kind} {self.name!r}: {self.reason}"
 
 
+class Stale(Conflict):
+    """What a change was made to is not the newest any more: read it again, then repeat the change."""
+
+
 class TooLarge(CratonError, ValueError):
     """Over a size limit. limit and actual count `unit`s; actual is None when it was not read to the end."""
 

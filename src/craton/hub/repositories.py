@@ -12,7 +12,7 @@ from msgspec import Struct
 from sqlalchemy import Connection, delete, insert, select
 from sqlalchemy.exc import IntegrityError
 
-from craton.core.errors import Conflict, InvalidRequest, NotFound
+from craton.core.errors import Conflict, InvalidRequest, NotFound, Stale
 from craton.core.repo import Add, Copy, Delete, Operation, RepoId, RepoKind, Revision, TreeEntry
 from craton.hub import rows, trees
 from craton.hub.files import StoredFile, store_file, stored_files
@@ -245,7 +245,7 @@ def _one_line(author: str) -> str:
 
 def _check_head(known: Refs, branch: str, parent: str | None) -> None:
     if known.get("branch", branch) != parent:
-        raise Conflict("branch", branch, "it was changed in between; read it again and repeat the commit")
+        raise Stale("branch", branch, "it was changed in between; read it again and repeat the commit")
 
 
 def _remove(files: dict[str, TreeEntry], path: str) -> None:

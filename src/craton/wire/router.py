@@ -1,7 +1,9 @@
 """Finds the route of a request by its method and raw path.
 
 Raw, because percent-encoded slashes inside a segment and trailing slashes carry meaning in the AWS and hub dialects.
-A literal segment wins over a {placeholder}, a placeholder over a {greedy+} rest.
+A literal segment wins over a {placeholder}.suffix, that over a {placeholder}, and that over a {greedy+} rest. What is
+literal in first place owns every path that begins with it: a pattern that begins with a placeholder, such as that of a
+repository's files, never sees them.
 """
 
 from __future__ import annotations
@@ -20,6 +22,7 @@ class RouteConflict(Exception):
 @dataclass(slots=True)
 class _Node:
     literals: dict[str, _Node] = field(default_factory=dict)
+    suffixed: dict[str, _Node] = field(default_factory=dict)  # by what stands behind the placeholder
     placeholder: _Node | None = None
     here: dict[str, list[Route]] = field(default_factory=dict)  # by method: routes that end here
     greedy: dict[str, list[Route]] = field(default_factory=dict)  # by method: routes that take the rest
@@ -47,7 +50,10 @@ class Router:
                     raise RouteConflict(f"{route.pattern}: a greedy placeholder must come last")
                 table = node.greedy
                 break
-            if segment.startswith("{"):
+            suffix = segment.rpartition("}")[2]
+            if segment.startswith("{") and suffix:
+                node = node.suffixed.setdefault(suffix, _Node())
+            elif segment.startswith("{"):
                 node.placeholder = node.placeholder or _Node()
                 node = node.placeholder
             else:
@@ -71,7 +77,7 @@ class Router:
             return None
         names = [segment for segment in route.pattern.split("/") if segment.startswith("{")]
         request.params = {
-            name.strip("{}").rstrip("+"): unquote(value) for name, value in zip(names, values, strict=True)
+            name[1:].partition("}")[0].rstrip("+"): unquote(value) for name, value in zip(names, values, strict=True)
         }
         return route
 
@@ -84,8 +90,15 @@ class Router:
         child = node.literals.get(segment)
         if child is not None:
             route = self._walk(child, segments, position + 1, values, request)
-            if route is not None:
+            if route is not None or node is self._root:
                 return route
+        for suffix, child in node.suffixed.items():
+            if len(segment) > len(suffix) and segment.endswith(suffix):
+                values.append(segment.removesuffix(suffix))
+                route = self._walk(child, segments, position + 1, values, request)
+                if route is not None:
+                    return route
+                values.pop()
         if node.placeholder is not None and segment:
             values.append(segment)
             route = self._walk(node.placeholder, segments, position + 1, values, request)
