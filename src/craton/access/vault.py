@@ -42,13 +42,7 @@ class Vault:
     def put(self, tenant: str, name: str, value: str) -> None:
         """Stores or replaces. Raises InvalidRequest, TooLarge, NotFound (no such tenant)."""
         check_label(name)
-        data = value.encode()
-        if not data:
-            raise InvalidRequest("must not be empty", "value")
-        if len(data) > MAX_VALUE:
-            raise TooLarge("A credential", MAX_VALUE, len(data))
-        nonce = self._random_bytes(_NONCE)
-        sealed = _FORMAT + nonce + self._seal().encrypt(nonce, data, _bound_to(tenant, name))
+        sealed = self.seal(tenant, name, value)
         with self._database.write() as connection:
             if not tenant_exists(connection, tenant):
                 raise NotFound("tenant", tenant)
@@ -59,21 +53,12 @@ class Vault:
 
     def get(self, tenant: str, name: str) -> str:
         """Raises InvalidRequest, NotFound, Damaged (another master, or a row that was tampered with)."""
-        from cryptography.exceptions import InvalidTag
-
         check_label(name)
         with self._database.read() as connection:
             row = connection.execute(select(tables.credentials.c.sealed).where(_is(tenant, name))).first()
         if row is None:
             raise NotFound("credential", name)
-        sealed: bytes = row.sealed
-        nonce, ciphertext = sealed[1 : 1 + _NONCE], sealed[1 + _NONCE :]
-        try:
-            if sealed[:1] != _FORMAT:
-                raise ValueError("unknown format")
-            return self._seal().decrypt(nonce, ciphertext, _bound_to(tenant, name)).decode()
-        except (InvalidTag, ValueError) as error:
-            raise Damaged(f"The credential {name!r}", "it cannot be opened with this master key.") from error
+        return self.unseal(tenant, name, row.sealed)
 
     def list(self, tenant: str) -> list[str]:
         """Names only, sorted."""
@@ -87,6 +72,28 @@ class Vault:
         with self._database.write() as connection:
             if connection.execute(delete(tables.credentials).where(_is(tenant, name))).rowcount == 0:
                 raise NotFound("credential", name)
+
+    def seal(self, tenant: str, name: str, value: str) -> bytes:
+        """For others' rows: only `unseal` with the same tenant and name opens it. Raises InvalidRequest, TooLarge."""
+        data = value.encode()
+        if not data:
+            raise InvalidRequest("must not be empty", "value")
+        if len(data) > MAX_VALUE:
+            raise TooLarge("A credential", MAX_VALUE, len(data))
+        nonce = self._random_bytes(_NONCE)
+        return _FORMAT + nonce + self._seal().encrypt(nonce, data, _bound_to(tenant, name))
+
+    def unseal(self, tenant: str, name: str, sealed: bytes) -> str:
+        """Raises Damaged (another master, or bytes that were tampered with)."""
+        from cryptography.exceptions import InvalidTag
+
+        nonce, ciphertext = sealed[1 : 1 + _NONCE], sealed[1 + _NONCE :]
+        try:
+            if sealed[:1] != _FORMAT:
+                raise ValueError("unknown format")
+            return self._seal().decrypt(nonce, ciphertext, _bound_to(tenant, name)).decode()
+        except (InvalidTag, ValueError) as error:
+            raise Damaged(f"The credential {name!r}", "it cannot be opened with this master key.") from error
 
     def _seal(self) -> AESGCM:
         # Imported here: a server without upstream models never needs it.

@@ -13,6 +13,7 @@ from msgspec import Struct
 from sqlalchemy import Connection
 
 from craton.core.repo import RepoId
+from craton.hub.reaching import Reached
 
 
 class Place(Struct, frozen=True):
@@ -22,6 +23,10 @@ class Place(Struct, frozen=True):
     id: str
     repo: RepoId
     private: bool
+
+    @classmethod
+    def of(cls, reached: Reached) -> Place:
+        return cls(reached.owner, reached.id, reached.repo, reached.private)
 
 
 class RefChange(Struct, frozen=True):

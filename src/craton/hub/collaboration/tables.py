@@ -3,7 +3,7 @@ who did it, which may be another one where the repository is shared."""
 
 from __future__ import annotations
 
-from sqlalchemy import Boolean, Column, Float, Index, Integer, String, Table, Text
+from sqlalchemy import Boolean, Column, Float, Index, Integer, LargeBinary, String, Table, Text
 
 from craton.store.schema import metadata
 
@@ -48,10 +48,9 @@ events = Table(
     Column("number", Integer, primary_key=True),
     Column("position", Integer, primary_key=True),
     Column("id", String(24), nullable=False),
-    Column("kind", String(16), nullable=False),  # "comment", "status-change", "commit" or "title-change"
     Column("author", String(64), nullable=False),
     Column("created", Float, nullable=False),
-    Column("content", Text, nullable=False),  # JSON of the kind's struct
+    Column("content", Text, nullable=False),  # JSON of one of `words.Content`
     Index("ix_hub_discussion_events_id", "tenant", "repository", "id"),
 )
 
@@ -103,7 +102,7 @@ webhooks = Table(
     Column("tenant", String(64), primary_key=True),
     Column("id", String(24), primary_key=True),
     Column("url", Text, nullable=False),
-    Column("secret", Text),  # sealed
+    Column("secret", LargeBinary),  # sealed
     Column("repo_domain", Boolean, nullable=False),
     Column("discussion_domain", Boolean, nullable=False),
     Column("disabled", Boolean, nullable=False),
