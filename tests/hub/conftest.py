@@ -24,6 +24,10 @@ HUB_TABLES = (
     tables.objects,
     tables.stored,
     tables.models,
+    tables.moved,
+    tables.cards,
+    tables.tags,
+    tables.downloads,
 )
 
 

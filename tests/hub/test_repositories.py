@@ -229,7 +229,8 @@ def test_branches_and_tags_keep_their_revisions(hub: Hub, add: Adder) -> None:
 
 def test_a_bad_ref_name_is_refused(hub: Hub, add: Adder) -> None:
     hub.create("t", REPO)
-    for name in ["", "a b", "../x", "a//b", "refs/heads/x", "0" * 40, "a.lock", "a/", "x" * 256, "a\0"]:
+    unknown = ["refs/x", "refs/pr/0", "refs/tags/v1"]
+    for name in ["", "a b", "../x", "a//b", "0" * 40, "a.lock", "a/", "x" * 256, "a\0", *unknown]:
         with pytest.raises(InvalidRequest):
             hub.commit("t", REPO, name, None, [add("t", "a", b"1")], "m", "me")
 

@@ -24,19 +24,24 @@ class RepoId(Struct, frozen=True):
 
 
 class Add(Struct, frozen=True, tag="add"):
-    """Put the blob with this sha256 (hex; it must be stored already) at path."""
+    """Put the blob with this sha256 (hex; it must be stored already) at path.
+
+    large: git's tree names a pointer to it, as Git LFS does, and not the bytes themselves.
+    """
 
     path: str
     digest: str
     size: int
+    large: bool = False
 
 
 class Copy(Struct, frozen=True, tag="copy"):
-    """Take what stands at source_path in source_revision (of the same repository)."""
+    """Take what stands at source_path in source_revision: of the same repository, or of another one (source)."""
 
     path: str
     source_path: str
     source_revision: str
+    source: RepoId | None = None
 
 
 class Delete(Struct, frozen=True, tag="delete"):
@@ -49,12 +54,22 @@ Operation = Add | Copy | Delete
 
 
 class TreeEntry(Struct, frozen=True):
-    """One file of a revision. git_oid is the git blob SHA-1 (hex), which Hugging Face clients compare."""
+    """One file of a revision. git_oid is the git blob SHA-1 (hex), which Hugging Face clients compare: of the bytes, or
+    of the pointer to them where the file is large (Git LFS)."""
 
     path: str
     digest: str
     size: int
     git_oid: str
+    large: bool = False
+
+
+class TreeFolder(Struct, frozen=True):
+    """One folder of a revision. git_oid: of its tree. digest: of the object that holds it: equal folders are equal."""
+
+    path: str
+    git_oid: str
+    digest: str
 
 
 class Revision(Struct, frozen=True):

@@ -38,13 +38,23 @@ def store_file(
     file = StoredFile(blob.digest, blob.size, git.hex())
     try:
         with database.write() as connection:
-            if not stored_files(connection, tenant, [file.digest]):
-                connection.execute(
-                    insert(stored).values(tenant=tenant, digest=file.digest, size=file.size, git_oid=file.git_oid)
-                )
+            note_files(connection, tenant, [file])
     except IntegrityError:
         pass  # another process noted the same file in between
     return file
+
+
+def note_files(connection: Connection, tenant: str, files: Iterable[StoredFile]) -> None:
+    """Notes that the tenant has these files."""
+    wanted = {file.digest: file for file in files}
+    known = stored_files(connection, tenant, wanted)
+    new = [
+        {"tenant": tenant, "digest": file.digest, "size": file.size, "git_oid": file.git_oid}
+        for digest, file in wanted.items()
+        if digest not in known
+    ]
+    if new:
+        connection.execute(insert(stored), new)
 
 
 def _exactly(git: BlobId, chunks: Iterable[bytes], size: int) -> Iterable[bytes]:

@@ -31,6 +31,16 @@ class BlobId:
         return self._hash.hexdigest()
 
 
+def pointer(digest: str, size: int) -> bytes:
+    """What Git LFS puts into a tree instead of a large file."""
+    return f"version https://git-lfs.github.com/spec/v1\noid sha256:{digest}\nsize {size}\n".encode()
+
+
+def pointer_id(digest: str, size: int) -> str:
+    """The id of that pointer's blob."""
+    return _object_id("blob", pointer(digest, size))
+
+
 def tree_id(entries: Iterable[tuple[str, bytes, bool]]) -> str:
     """The id of a folder. entries: (name, 20-byte id, whether it is a folder), in any order."""
 

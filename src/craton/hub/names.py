@@ -34,10 +34,15 @@ RESERVED_NAMESPACES = frozenset((_OWN_SEGMENTS + _AWS_SEGMENTS).split())
 
 tests/app/test_one_port.py holds this list against the route table."""
 
+RESERVED_NAMES = frozenset({"commits", "paths-info", "refs", "resolve", "revision", "tree"})
+"""A repository is sometimes named without its namespace: /api/models/acme/refs must be the refs of `acme`."""
+
 _REPO_PART = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._-]{0,95}")
 _REF = re.compile(r"[A-Za-z0-9_][A-Za-z0-9._/-]{0,254}")
 _DIGEST = re.compile(r"[0-9a-f]{64}")
 _COMMIT_ID = re.compile(r"[0-9a-f]{40}")
+_SHORT_ID = re.compile(r"[0-9a-f]{7,39}")
+_NUMBER = re.compile(r"[1-9][0-9]{0,8}")
 
 
 def check_repo(repo: RepoId) -> None:
@@ -49,6 +54,8 @@ def check_repo(repo: RepoId) -> None:
             )
     if repo.namespace.lower() in RESERVED_NAMESPACES:
         raise InvalidRequest(f"the namespace {repo.namespace!r} is reserved", "namespace")
+    if repo.name.lower() in RESERVED_NAMES:
+        raise InvalidRequest(f"the name {repo.name!r} is reserved", "name")
 
 
 def is_repo(repo: RepoId) -> bool:
@@ -107,9 +114,19 @@ def is_ref(name: str) -> bool:
     )
 
 
+def is_pull(name: str) -> bool:
+    """Whether a pull request can have this number."""
+    return _NUMBER.fullmatch(name) is not None
+
+
 def is_digest(text: str) -> bool:
     return _DIGEST.fullmatch(text) is not None
 
 
 def is_commit_id(name: str) -> bool:
     return _COMMIT_ID.fullmatch(name) is not None
+
+
+def is_short_id(name: str) -> bool:
+    """Whether it can be the beginning of a commit id, long enough to look for one."""
+    return _SHORT_ID.fullmatch(name) is not None

@@ -1,4 +1,7 @@
-"""Branches and tags: names for revisions."""
+"""Branches, tags, pull requests' branches and converted copies: names for revisions.
+
+In full, as git has them: refs/heads/main, refs/tags/v1, refs/pr/3, refs/convert/parquet.
+"""
 
 from __future__ import annotations
 
@@ -8,17 +11,52 @@ from msgspec import Struct
 from sqlalchemy import Connection, and_, delete, insert, select, update
 from sqlalchemy.sql.elements import ColumnElement
 
-from craton.core.errors import Conflict, NotFound
-from craton.hub.names import check_ref, is_ref
+from craton.core.errors import Conflict, InvalidRequest, NotFound
+from craton.hub.names import check_ref, is_pull, is_ref
 from craton.hub.tables import refs
 
-RefKind = Literal["branch", "tag"]
+RefKind = Literal["branch", "tag", "pr", "convert"]
+PREFIXES: dict[RefKind, str] = {
+    "branch": "refs/heads/",
+    "tag": "refs/tags/",
+    "pr": "refs/pr/",
+    "convert": "refs/convert/",
+}
 
 
 class Ref(Struct, frozen=True):
     kind: RefKind
     name: str
     revision: str
+
+    @property
+    def full(self) -> str:
+        return PREFIXES[self.kind] + self.name
+
+
+def parse_ref(text: str) -> tuple[RefKind, str]:
+    """Kind and name of "refs/pr/3"; what has no prefix is a branch."""
+    for kind, prefix in PREFIXES.items():
+        if text.startswith(prefix):
+            return kind, text.removeprefix(prefix)
+    return "branch", text
+
+
+def full_ref(kind: RefKind, name: str) -> str:
+    return PREFIXES[kind] + name
+
+
+def is_name(kind: RefKind, name: str) -> bool:
+    """Whether a ref of this kind can have this name at all."""
+    return is_pull(name) if kind == "pr" else is_ref(name)
+
+
+def check_name(kind: RefKind, name: str) -> None:
+    """Raises InvalidRequest."""
+    if kind != "pr":
+        check_ref(name)
+    elif not is_pull(name):
+        raise InvalidRequest(f"{name[:80]!r} is not the number of a pull request", "revision")
 
 
 class Refs:
@@ -35,13 +73,13 @@ class Refs:
 
     def get(self, kind: RefKind, name: str) -> str | None:
         """The revision, or None."""
-        if not is_ref(name):
+        if not is_name(kind, name):
             return None
         return self._connection.scalar(select(refs.c.revision).where(self._named(kind, name)))
 
     def create(self, kind: RefKind, name: str, revision: str) -> None:
         """Raises Conflict when the name is taken."""
-        check_ref(name)
+        check_name(kind, name)
         if self.get(kind, name) is not None:
             raise Conflict(kind, name, "it exists already")
         self._connection.execute(

@@ -1,88 +1,159 @@
 """Repositories: the one writer of commits, and everything that reads them.
 
-Another tenant's repository and one that does not exist are the same NotFound.
+Another tenant's repository and one that does not exist are the same NotFound; whoever may read what another tenant
+shares has found its owner through `reaching` and calls as that owner.
 """
 
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping, Sequence
 
 from msgspec import Struct
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, Table, and_, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
+from sqlalchemy.sql.elements import ColumnElement
 
 from craton.core.errors import Conflict, InvalidRequest, NotFound, Stale
-from craton.core.repo import Add, Copy, Delete, Operation, RepoId, RepoKind, Revision, TreeEntry
+from craton.core.repo import Add, Gating, Operation, RepoId, RepoKind, Revision, TreeEntry
 from craton.hub import rows, trees
-from craton.hub.files import StoredFile, store_file, stored_files
+from craton.hub.changes import Change, Configured, Created, Deleted, Listener, Moved, Place, RefChange, Updated
+from craton.hub.committing import Applying, check_message, checked, one_line
+from craton.hub.files import StoredFile, note_files, store_file
 from craton.hub.git import commit_id
-from craton.hub.names import check_path, check_ref, check_repo, is_digest
-from craton.hub.refs import Ref, RefKind, Refs
-from craton.hub.tables import models, objects, refs, repositories, revisions
+from craton.hub.names import check_repo
+from craton.hub.reaching import Reached
+from craton.hub.refs import Ref, RefKind, Refs, check_name, full_ref, parse_ref
+from craton.hub.tables import cards, downloads, models, moved, objects, refs, repositories, revisions, tags
+from craton.hub.trees import Tree
 from craton.store.blobs import Blobs
 from craton.store.database import Database
 
-MAX_OPERATIONS = 50_000  # of one commit
-MAX_MESSAGE_BYTES = 64 * 1024
+HEAD = "HEAD"
+"""As a commit's parent: whatever the branch points at when the commit is made."""
+ATTEMPTS = 8  # at a commit to HEAD that others overtake
 
 
 class Repository(Struct, frozen=True):
-    """created: seconds since the epoch."""
+    """created, modified (by its last commit): seconds since the epoch. id: of its row, the same for its whole life."""
 
     repo: RepoId
     created: float
+    id: str = ""
+    modified: float = 0.0
+    private: bool = True
+    gated: Gating = ""
 
 
 class Hub:
-    """Every method takes the tenant first and sees nothing of any other. Safe to use from several threads."""
+    """Every method takes the tenant first and sees nothing of any other. Safe to use from several threads.
 
-    def __init__(self, database: Database, blobs: Blobs, clock: Callable[[], float]) -> None:
+    listeners: hear of every change, inside its transaction.
+    """
+
+    def __init__(
+        self, database: Database, blobs: Blobs, clock: Callable[[], float], listeners: Sequence[Listener] = ()
+    ) -> None:
         self.database, self.blobs, self._clock = database, blobs, clock
+        self._listeners = tuple(listeners)
 
     # --- repositories ---------------------------------------------------------------------------------------
 
-    def create(self, tenant: str, repo: RepoId) -> Repository:
-        """An empty repository. Raises Conflict when it exists."""
+    def create(
+        self, tenant: str, repo: RepoId, *, private: bool = True, first: Sequence[Add] = (), author: str = ""
+    ) -> Repository:
+        """A new repository: empty, or with a first commit of these files. Raises Conflict when it exists."""
         check_repo(repo)
-        created = self._clock()
+        created, found = self._clock(), secrets.token_hex(8)
+        operations = checked(first) if first else []
         try:
             with self.database.write() as connection:
                 connection.execute(
                     insert(repositories).values(
                         tenant=tenant,
-                        id=secrets.token_hex(8),
+                        id=found,
                         kind=repo.kind,
                         namespace=repo.namespace,
                         name=repo.name,
                         created=created,
+                        modified=created,
+                        private=private,
                     )
                 )
+                connection.execute(delete(moved).where(_by_name(moved, tenant, repo)))
+                place = Place(tenant, found, repo, private)
+                self._tell(connection, Created(place))
+                if operations:
+                    change = Applying(connection, tenant, found, self.blobs, {}).apply(None, operations)
+                    revision = _revision(change.tree.oid, None, "initial commit", one_line(author), created)
+                    self._write(connection, place, change.tree, revision, ("branch", "main"), None)
         except IntegrityError as error:
             raise Conflict("repository", repo.path, "it exists already") from error
-        return Repository(repo, created)
+        return Repository(repo, created, found, created, private)
 
     def get(self, tenant: str, repo: RepoId) -> Repository:
         with self.database.read() as connection:
-            return Repository(repo, rows.find(connection, tenant, repo).created)
+            row = rows.find(connection, tenant, repo)
+            return Repository(repo, row.created, row.id, row.modified, row.private, row.gated)
 
     def repositories(self, tenant: str, kind: RepoKind | None = None) -> list[Repository]:
         """Sorted by kind, namespace and name."""
         table = repositories.c
-        query = select(table.kind, table.namespace, table.name, table.created).where(table.tenant == tenant)
+        query = select(repositories).where(table.tenant == tenant)
         if kind is not None:
             query = query.where(table.kind == kind)
         with self.database.read() as connection:
             found = connection.execute(query.order_by(table.kind, table.namespace, table.name))
-            return [Repository(RepoId(row.kind, row.namespace, row.name), row.created) for row in found]
+            return [
+                Repository(
+                    RepoId(row.kind, row.namespace, row.name), row.created, row.id, row.modified, row.private, row.gated
+                )
+                for row in found
+            ]
+
+    def configure(self, tenant: str, repo: RepoId, *, private: bool | None = None, gated: Gating | None = None) -> None:
+        """Who else may see the repository, and who may read its files."""
+        asked = {"private": private, "gated": gated}
+        with self.database.write() as connection:
+            row = rows.find(connection, tenant, repo, lock=True)
+            new = {name: value for name, value in asked.items() if value not in {None, getattr(row, name)}}
+            if new:
+                connection.execute(update(repositories).where(_by_id(repositories, tenant, row.id)).values(**new))
+                place = Place(tenant, row.id, repo, row.private if private is None else private)
+                self._tell(connection, Configured(place, **new))
+
+    def move(self, tenant: str, repo: RepoId, to: RepoId) -> None:
+        """Another name, under which it is found from now on; the old one leads there until somebody takes it.
+
+        Raises Conflict when the new name is taken.
+        """
+        check_repo(to)
+        if to.kind != repo.kind:
+            raise InvalidRequest("a repository keeps its type", "type")
+        with self.database.write() as connection:
+            row = rows.find(connection, tenant, repo, lock=True)
+            if connection.scalar(select(repositories.c.id).where(_by_name(repositories, tenant, to))) is not None:
+                raise Conflict("repository", to.path, "it exists already")
+            new = {"namespace": to.namespace, "name": to.name}
+            connection.execute(update(repositories).where(_by_id(repositories, tenant, row.id)).values(**new))
+            for name in (repo, to):
+                connection.execute(delete(moved).where(_by_name(moved, tenant, name)))
+            connection.execute(
+                insert(moved).values(
+                    tenant=tenant, kind=repo.kind, namespace=repo.namespace, name=repo.name, repository=row.id
+                )
+            )
+            self._tell(connection, Moved(Place(tenant, row.id, repo, row.private), to))
 
     def delete(self, tenant: str, repo: RepoId) -> None:
         """The repository and its history. Blobs stay until they are collected."""
         with self.database.write() as connection:
-            found = rows.find(connection, tenant, repo, lock=True).id
-            for table in (models, refs, revisions, objects):
-                connection.execute(delete(table).where(table.c.tenant == tenant, table.c.repository == found))
-            connection.execute(delete(repositories).where(repositories.c.tenant == tenant, repositories.c.id == found))
+            row = rows.find(connection, tenant, repo, lock=True)
+            self._tell(connection, Deleted(Place(tenant, row.id, repo, row.private)))
+            for table in (models, cards, tags, downloads, moved, refs, revisions, objects):
+                mine = (table.c.tenant == tenant) & (table.c.repository == row.id)
+                connection.execute(delete(table).where(mine))
+            connection.execute(delete(repositories).where(_by_id(repositories, tenant, row.id)))
 
     # --- writing --------------------------------------------------------------------------------------------
 
@@ -99,69 +170,89 @@ class Hub:
         operations: Iterable[Operation],
         message: str,
         author: str,
+        *,
+        base: str | None = None,
+        sources: Mapping[RepoId, Reached] | None = None,
     ) -> Revision:
         """Applies the operations, in their order, to `parent` and moves the branch there, in one transaction.
 
-        parent: the revision that the branch points at; None when there is no such branch yet (it starts empty).
-        Raises Conflict when the branch points elsewhere by now, InvalidRequest for bad paths or files that were not
+        branch: a branch's name, or any ref but a tag in full ("refs/pr/3").
+        parent: the revision that the branch points at; None when there is no such branch yet (it starts empty, or at
+        the revision `base`); HEAD for whatever it points at when the commit is made.
+        sources: the other repositories that a Copy may name; the caller of this has asked who may read them.
+        Raises Stale when the branch points elsewhere by now, InvalidRequest for bad paths or files that were not
         stored, NotFound for what a Copy or Delete names and is not there.
         """
-        check_ref(branch)
-        operations = _checked(operations)
-        _check_message(message)
-        author = _one_line(author)
-        with self.database.read() as connection:
-            repository = rows.find(connection, tenant, repo).id
-            _check_head(Refs(connection, tenant, repository), branch, parent)
-            files = self._apply(connection, tenant, repository, parent, operations)
-        tree = trees.build(files)
-        created = self._clock()
-        revision = Revision(
-            commit_id(tree.oid, parent, author, int(created), message), parent, message, author, created
-        )
+        kind, name = parse_ref(branch)
+        check_name(kind, name)
+        if kind == "tag":
+            raise InvalidRequest("a tag cannot be committed to", "revision")
+        operations = checked(operations)
+        check_message(message)
+        author = one_line(author)
+        for attempt in range(1, ATTEMPTS + 1):
+            with self.database.read() as connection:
+                repository = rows.find(connection, tenant, repo).id
+                head = Refs(connection, tenant, repository).get(kind, name)
+                _check_head(head, parent, branch)
+                start = base if head is None else head
+                if start is not None and head is None:
+                    start = rows.resolve(connection, tenant, repository, start)
+                change = Applying(connection, tenant, repository, self.blobs, sources or {}).apply(start, operations)
+            revision = _revision(change.tree.oid, start, message, author, self._clock())
+            with self.database.write() as connection:
+                row = rows.find(connection, tenant, repo, lock=True)
+                now = Refs(connection, tenant, row.id).get(kind, name)
+                if (row.id, now) == (repository, head):
+                    note_files(connection, tenant, change.brought.values())
+                    place = Place(tenant, row.id, repo, row.private)
+                    self._write(connection, place, change.tree, revision, (kind, name), head)
+                    return revision
+            if parent != HEAD or attempt == ATTEMPTS:
+                break
+        raise _stale(branch)
+
+    def squash(self, tenant: str, repo: RepoId, branch: str, message: str, author: str) -> Revision:
+        """Makes one commit without a parent of all that the branch holds. Other refs keep their history."""
+        kind, name = parse_ref(branch)
+        check_message(message)
         with self.database.write() as connection:
-            repository = rows.find(connection, tenant, repo, lock=True).id
-            known = Refs(connection, tenant, repository)
-            _check_head(known, branch, parent)
-            rows.insert_objects(connection, tenant, repository, tree.objects)
-            rows.insert_revision(connection, tenant, repository, tree.root, revision)
-            if parent is None:
-                known.create("branch", branch, revision.id)
-            else:
-                known.move("branch", branch, revision.id)
+            row = rows.find(connection, tenant, repo, lock=True)
+            head = Refs(connection, tenant, row.id).get(kind, name)
+            if head is None or kind == "tag":
+                raise NotFound("branch", branch)
+            root = rows.find_revision(connection, tenant, row.id, head).tree
+            oid = trees.folder_oid(root, rows.fetcher(connection, tenant, row.id))
+            revision = _revision(oid, None, message, one_line(author), self._clock())
+            self._write(
+                connection, Place(tenant, row.id, repo, row.private), Tree(root, oid, {}), revision, (kind, name), head
+            )
         return revision
 
-    def _apply(
-        self, connection: Connection, tenant: str, repository: str, parent: str | None, operations: list[Operation]
-    ) -> dict[str, TreeEntry]:
-        added = {operation.digest: operation for operation in operations if isinstance(operation, Add)}
-        known = stored_files(connection, tenant, added)
-        for digest, add in added.items():
-            if digest not in known or not self.blobs.exists(digest):
-                raise InvalidRequest(f"the file {add.path!r} was not uploaded: its bytes are not stored", "path")
-        sources: dict[str, dict[str, TreeEntry]] = {}
+    def _write(
+        self,
+        connection: Connection,
+        place: Place,
+        tree: Tree,
+        revision: Revision,
+        ref: tuple[RefKind, str],
+        head: str | None,
+    ) -> None:
+        """The commit's rows, and the ref that points at `head` moved there."""
+        rows.insert_objects(connection, place.owner, place.id, tree.objects)
+        rows.insert_revision(connection, place.owner, place.id, tree.root, revision)
+        known = Refs(connection, place.owner, place.id)
+        if head is None:
+            known.create(*ref, revision.id)
+        else:
+            known.move(*ref, revision.id)
+        rows.touch(connection, place.owner, place.id, revision.created)
+        moved_to = RefChange(full_ref(*ref), head, revision.id, revision.author, revision.message)
+        self._tell(connection, Updated(place, (moved_to,)))
 
-        def source(revision: str) -> dict[str, TreeEntry]:
-            if revision not in sources:
-                found = rows.resolve(connection, tenant, repository, revision)
-                sources[revision] = rows.load_tree(connection, tenant, repository, found)
-            return sources[revision]
-
-        files = dict(source(parent)) if parent is not None else {}
-        for operation in operations:
-            if isinstance(operation, Add):
-                file = known[operation.digest]
-                if file.size != operation.size:
-                    raise InvalidRequest(f"{operation.path!r} has {file.size} bytes, not {operation.size}", "size")
-                files[operation.path] = TreeEntry(operation.path, file.digest, file.size, file.git_oid)
-            elif isinstance(operation, Copy):
-                entry = source(operation.source_revision).get(operation.source_path)
-                if entry is None:
-                    raise NotFound("file", operation.source_path)
-                files[operation.path] = TreeEntry(operation.path, entry.digest, entry.size, entry.git_oid)
-            else:
-                _remove(files, operation.path)
-        return files
+    def _tell(self, connection: Connection, change: Change) -> None:
+        for listener in self._listeners:
+            listener(connection, change)
 
     # --- refs -----------------------------------------------------------------------------------------------
 
@@ -170,26 +261,33 @@ class Hub:
             return Refs(connection, tenant, rows.find(connection, tenant, repo).id).all()
 
     def create_ref(self, tenant: str, repo: RepoId, kind: RefKind, name: str, revision: str) -> Ref:
-        """A branch or tag at `revision` (a name or an id). Raises Conflict when it exists."""
+        """A branch, tag or another ref at `revision` (a name or an id). Raises Conflict when it exists."""
         with self.database.write() as connection:
-            repository = rows.find(connection, tenant, repo, lock=True).id
-            found = rows.resolve(connection, tenant, repository, revision)
-            Refs(connection, tenant, repository).create(kind, name, found)
+            row = rows.find(connection, tenant, repo, lock=True)
+            found = rows.resolve(connection, tenant, row.id, revision)
+            Refs(connection, tenant, row.id).create(kind, name, found)
+            change = RefChange(full_ref(kind, name), None, found)
+            self._tell(connection, Updated(Place(tenant, row.id, repo, row.private), (change,)))
         return Ref(kind, name, found)
 
     def delete_ref(self, tenant: str, repo: RepoId, kind: RefKind, name: str) -> None:
         with self.database.write() as connection:
-            Refs(connection, tenant, rows.find(connection, tenant, repo, lock=True).id).delete(kind, name)
+            row = rows.find(connection, tenant, repo, lock=True)
+            known = Refs(connection, tenant, row.id)
+            old = known.get(kind, name)
+            known.delete(kind, name)
+            change = RefChange(full_ref(kind, name), old, None)
+            self._tell(connection, Updated(Place(tenant, row.id, repo, row.private), (change,)))
 
     # --- reading --------------------------------------------------------------------------------------------
 
     def resolve(self, tenant: str, repo: RepoId, revision: str = "main") -> str:
-        """The commit id that a branch, a tag ("refs/tags/x" when a branch has its name) or an id stands for."""
+        """The commit id that a ref (a branch comes before a tag), an id or the beginning of one stands for."""
         with self.database.read() as connection:
             return rows.resolve(connection, tenant, rows.find(connection, tenant, repo).id, revision)
 
     def tree(self, tenant: str, repo: RepoId, revision: str = "main") -> list[TreeEntry]:
-        """Every file of the revision, sorted by path."""
+        """Every file of the revision, sorted by path. `contents.Contents` lists page by page."""
         with self.database.read() as connection:
             repository = rows.find(connection, tenant, repo).id
             found = rows.resolve(connection, tenant, repository, revision)
@@ -202,7 +300,7 @@ class Hub:
             found = rows.resolve(connection, tenant, repository, revision)
             root = rows.find_revision(connection, tenant, repository, found).tree
             entry = trees.find(root, path, rows.fetcher(connection, tenant, repository))
-        if entry is None:
+        if not isinstance(entry, TreeEntry):
             raise NotFound("file", path)
         return entry
 
@@ -216,41 +314,25 @@ class Hub:
             return rows.ancestors(connection, tenant, repository, found, offset, limit)
 
 
-def _checked(operations: Iterable[Operation]) -> list[Operation]:
-    checked = list(operations)
-    if not checked:
-        raise InvalidRequest("a commit needs at least one operation", "operations")
-    if len(checked) > MAX_OPERATIONS:
-        raise InvalidRequest(f"a commit may hold {MAX_OPERATIONS:,} operations", "operations")
-    for operation in checked:
-        check_path(operation.path.removesuffix("/") if isinstance(operation, Delete) else operation.path)
-        if isinstance(operation, Add) and not is_digest(operation.digest):
-            raise InvalidRequest("the digest is not a SHA-256 in hex", "digest")
-    return checked
+def _by_name(table: Table, tenant: str, repo: RepoId) -> ColumnElement[bool]:
+    named = table.c
+    return and_(
+        named.tenant == tenant, named.kind == repo.kind, named.namespace == repo.namespace, named.name == repo.name
+    )
 
 
-def _check_message(message: str) -> None:
-    try:
-        size = len(message.encode())
-    except UnicodeEncodeError as error:
-        raise InvalidRequest("it is not valid Unicode", "message") from error
-    if "\0" in message or size > MAX_MESSAGE_BYTES:
-        raise InvalidRequest(f"it holds a NUL or is longer than {MAX_MESSAGE_BYTES:,} bytes", "message")
+def _by_id(table: Table, tenant: str, found: str) -> ColumnElement[bool]:
+    return and_(table.c.tenant == tenant, table.c.id == found)
 
 
-def _one_line(author: str) -> str:
-    """Without what would end the author's line of a git commit early."""
-    return "".join(character for character in author if character.isprintable() and character not in "<>")[:200]
+def _revision(tree: str, parent: str | None, message: str, author: str, created: float) -> Revision:
+    return Revision(commit_id(tree, parent, author, int(created), message), parent, message, author, created)
 
 
-def _check_head(known: Refs, branch: str, parent: str | None) -> None:
-    if known.get("branch", branch) != parent:
-        raise Stale("branch", branch, "it was changed in between; read it again and repeat the commit")
+def _check_head(head: str | None, parent: str | None, branch: str) -> None:
+    if parent not in {head, HEAD}:
+        raise _stale(branch)
 
 
-def _remove(files: dict[str, TreeEntry], path: str) -> None:
-    gone = [name for name in files if name.startswith(path)] if path.endswith("/") else [path]
-    if not gone or gone[0] not in files:
-        raise NotFound("folder" if path.endswith("/") else "file", path)
-    for name in gone:
-        del files[name]
+def _stale(branch: str) -> Stale:
+    return Stale("branch", branch, "it was changed in between; read it again and repeat the commit")

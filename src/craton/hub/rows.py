@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from typing import Any
 
-from sqlalchemy import Connection, Row, insert, literal, select
+from sqlalchemy import Connection, Row, insert, literal, select, update
 
 from craton.core.errors import NotFound
 from craton.core.repo import RepoId, Revision, TreeEntry
 from craton.hub import trees
-from craton.hub.names import is_commit_id, is_repo
-from craton.hub.refs import Refs
+from craton.hub.names import is_commit_id, is_repo, is_short_id
+from craton.hub.refs import Refs, parse_ref
 from craton.hub.tables import objects, repositories, revisions
 
 _BATCH = 500  # values in one SQL statement
 
 
-def find(connection: Connection, tenant: str, repo: RepoId, *, lock: bool = False) -> Row[str, float]:
+def find(connection: Connection, tenant: str, repo: RepoId, *, lock: bool = False) -> Row[Any]:
     """The repository's row. lock: writers of one repository wait for each other (SQLite has one writer anyway)."""
     table = repositories.c
-    query = select(table.id, table.created).where(
+    query = select(table.id, table.created, table.modified, table.private, table.gated).where(
         table.tenant == tenant, table.kind == repo.kind, table.namespace == repo.namespace, table.name == repo.name
     )
     row = connection.execute(query.with_for_update() if lock else query).one_or_none() if is_repo(repo) else None
@@ -29,25 +30,38 @@ def find(connection: Connection, tenant: str, repo: RepoId, *, lock: bool = Fals
 
 
 def resolve(connection: Connection, tenant: str, repository: str, revision: str) -> str:
+    """The commit id that a ref, in short or in full, or an id or the beginning of one stands for. Raises NotFound."""
     known = Refs(connection, tenant, repository)
     found: str | None
     if is_commit_id(revision):
         found = find_revision(connection, tenant, repository, revision).id
-    elif revision.startswith("refs/heads/"):
-        found = known.get("branch", revision.removeprefix("refs/heads/"))
-    elif revision.startswith("refs/tags/"):
-        found = known.get("tag", revision.removeprefix("refs/tags/"))
+    elif revision.startswith("refs/"):
+        found = known.get(*parse_ref(revision))
     else:
         found = known.get("branch", revision) or known.get("tag", revision)
+        if found is None and is_short_id(revision):
+            found = _completed(connection, tenant, repository, revision)
     if found is None:
         raise NotFound("revision", revision)
     return found
 
 
-def find_revision(connection: Connection, tenant: str, repository: str, revision: str) -> Row[str, str]:
+def _completed(connection: Connection, tenant: str, repository: str, beginning: str) -> str | None:
+    """The one commit whose id begins so; None when there is none, or more than one."""
+    table = revisions.c
+    between = table.id.between(beginning, beginning + "f" * (40 - len(beginning)))
+    query = select(table.id).where(table.tenant == tenant, table.repository == repository, between).limit(2)
+    found = connection.scalars(query).all()
+    return found[0] if len(found) == 1 else None
+
+
+def find_revision(connection: Connection, tenant: str, repository: str, revision: str) -> Row[Any]:
+    """id, tree and created of a commit. Raises NotFound."""
     table = revisions.c
     row = connection.execute(
-        select(table.id, table.tree).where(table.tenant == tenant, table.repository == repository, table.id == revision)
+        select(table.id, table.tree, table.created).where(
+            table.tenant == tenant, table.repository == repository, table.id == revision
+        )
     ).one_or_none()
     if row is None:
         raise NotFound("revision", revision)
@@ -109,6 +123,12 @@ def insert_objects(connection: Connection, tenant: str, repository: str, new: Ma
     ]
     if rows:
         connection.execute(insert(objects), rows)
+
+
+def touch(connection: Connection, tenant: str, repository: str, modified: float) -> None:
+    """Notes that the repository was changed."""
+    mine = (repositories.c.tenant == tenant) & (repositories.c.id == repository)
+    connection.execute(update(repositories).where(mine).values(modified=modified))
 
 
 def insert_revision(connection: Connection, tenant: str, repository: str, tree: str, revision: Revision) -> None:

@@ -27,7 +27,7 @@ refs = Table(
     metadata,
     Column("tenant", String(64), primary_key=True),
     Column("repository", String(32), primary_key=True),
-    Column("kind", String(16), primary_key=True),  # "branch" or "tag"
+    Column("kind", String(16), primary_key=True),  # "branch", "tag", "pr" or "convert"
     Column("name", String(255), primary_key=True),
     Column("revision", String(40), nullable=False),
 )
@@ -61,6 +61,46 @@ stored = Table(  # which blobs a tenant has brought in: knowing a digest is no r
     Column("digest", String(64), primary_key=True),
     Column("size", BigInteger, nullable=False),
     Column("git_oid", String(40), nullable=False),
+)
+
+moved = Table(  # names that repositories had before
+    "hub_moved",
+    metadata,
+    Column("tenant", String(64), primary_key=True),
+    Column("kind", String(16), primary_key=True),
+    Column("namespace", String(96), primary_key=True),
+    Column("name", String(96), primary_key=True),
+    Column("repository", String(32), nullable=False),
+    Index("ix_hub_moved_name", "kind", "namespace", "name"),
+)
+
+cards = Table(  # what the main branch says about itself; can be dropped and read again
+    "hub_cards",
+    metadata,
+    Column("tenant", String(64), primary_key=True),
+    Column("repository", String(32), primary_key=True),
+    Column("revision", String(40), nullable=False),  # of main, that was read
+    Column("reader", Integer, nullable=False),
+    Column("pipeline", String(255), nullable=False),
+    Column("card", Text, nullable=False),  # JSON: hub/cards
+)
+
+tags = Table(
+    "hub_tags",
+    metadata,
+    Column("tenant", String(64), primary_key=True),
+    Column("repository", String(32), primary_key=True),
+    Column("tag", String(255), primary_key=True),
+    Index("ix_hub_tags_tag", "tag"),
+)
+
+downloads = Table(  # by day, so that those of the last 30 are known
+    "hub_downloads",
+    metadata,
+    Column("tenant", String(64), primary_key=True),
+    Column("repository", String(32), primary_key=True),
+    Column("day", Integer, primary_key=True),  # days since the epoch
+    Column("count", BigInteger, nullable=False),
 )
 
 models = Table(  # what was read from a revision's files; can be dropped and read again

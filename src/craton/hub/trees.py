@@ -3,6 +3,7 @@
 A folder is a list of pages; a page is a run of its entries in the order of their names. A page ends where the hash of
 a name says so (content-defined, as in prolly trees), so adding one file to a folder of 10,000 rewrites one page of
 about 128 entries and the folder's list of pages. Objects are named by sha256; git's SHA-1 ids are kept beside.
+Changes are made by `editing`, lists are read by `walking`.
 """
 
 from __future__ import annotations
@@ -11,26 +12,22 @@ import hashlib
 import zlib
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from typing import TypeAlias
 
 import msgspec
 from msgspec import Struct
 
-from craton.core.errors import InvalidRequest
-from craton.core.repo import TreeEntry
+from craton.core.repo import TreeEntry, TreeFolder
 from craton.hub.git import tree_id
 
 _PAGE_MASK = 127  # one name in 128 ends a page
 _PAGE_LIMIT = 1024
 
-_Content: TypeAlias = "dict[str, _Content | TreeEntry]"
-"""A folder while it is built: name -> folder or file."""
-
 Fetch = Callable[[Iterable[str]], Mapping[str, bytes]]
 """Object digests -> their contents; every one is there."""
+Objects = dict[str, bytes]
 
 
-class _Node(Struct, frozen=True, array_like=True):
+class Node(Struct, frozen=True, array_like=True):
     """A name in a folder. digest: of the blob, or of the folder's object; oid: git's id of it."""
 
     name: str
@@ -38,65 +35,52 @@ class _Node(Struct, frozen=True, array_like=True):
     oid: bytes
     size: int
     folder: bool
+    large: bool = False
+
+    @classmethod
+    def of(cls, entry: TreeEntry) -> Node:
+        name = entry.path.rpartition("/")[2]
+        return cls(name, bytes.fromhex(entry.digest), bytes.fromhex(entry.git_oid), entry.size, False, entry.large)
+
+    def item(self, path: str) -> TreeEntry | TreeFolder:
+        if self.folder:
+            return TreeFolder(path, self.oid.hex(), self.digest.hex())
+        return TreeEntry(path, self.digest.hex(), self.size, self.oid.hex(), self.large)
 
 
-class _Page(Struct, frozen=True, array_like=True):
+class Page(Struct, frozen=True, array_like=True):
     first: str
     digest: bytes
 
 
-class _Folder(Struct, frozen=True, array_like=True):
+class Folder(Struct, frozen=True, array_like=True):
     oid: bytes
-    pages: list[_Page]
+    pages: list[Page]
 
 
 class Tree(Struct, frozen=True):
-    """root: digest of the root folder's object; oid: its git id; objects: digest -> content of every object."""
+    """root: digest of the root folder's object; oid: its git id; objects: digest -> content of every new object."""
 
     root: str
     oid: str
-    objects: dict[str, bytes]
+    objects: Objects
 
 
 _encode = msgspec.msgpack.Encoder().encode
-_decode_folder = msgspec.msgpack.Decoder(_Folder).decode
-_decode_page = msgspec.msgpack.Decoder(list[_Node]).decode
+read_folder = msgspec.msgpack.Decoder(Folder).decode
+read_page = msgspec.msgpack.Decoder(list[Node]).decode
 
 
-def build(files: Mapping[str, TreeEntry]) -> Tree:
-    """The objects of a tree that holds these files. Raises InvalidRequest when a file and a folder share a path."""
-    root: _Content = {}
-    for entry in files.values():
-        *folders, name = entry.path.split("/")
-        place = root
-        for folder in folders:
-            inner = place.setdefault(folder, {})
-            if isinstance(inner, TreeEntry):
-                raise InvalidRequest(f"{entry.path!r} lies in a folder that is also a file", "path")
-            place = inner
-        if name in place:
-            raise InvalidRequest(f"{entry.path!r} is both a file and a folder", "path")
-        place[name] = entry
-    objects: dict[str, bytes] = {}
-    digest, oid = _store_folder(root, objects)
-    return Tree(digest.hex(), oid.hex(), objects)
+def store_folder(nodes: Iterable[Node], objects: Objects) -> tuple[bytes, bytes]:
+    """Digest and git id of a folder with these entries; its objects are put beside the others."""
+    ordered = sorted(nodes, key=lambda node: node.name)
+    oid = bytes.fromhex(tree_id((node.name, node.oid, node.folder) for node in ordered))
+    pages = [Page(page[0].name, _store(_encode(page), objects)) for page in _cut(ordered)]
+    return _store(_encode(Folder(oid, pages)), objects), oid
 
 
-def _store_folder(content: _Content, objects: dict[str, bytes]) -> tuple[bytes, bytes]:
-    nodes = [_node(name, value, objects) for name, value in sorted(content.items())]
-    oid = bytes.fromhex(tree_id((node.name, node.oid, node.folder) for node in nodes))
-    pages = [_Page(page[0].name, _store(_encode(page), objects)) for page in _pages(nodes)]
-    return _store(_encode(_Folder(oid, pages)), objects), oid
-
-
-def _node(name: str, value: _Content | TreeEntry, objects: dict[str, bytes]) -> _Node:
-    if isinstance(value, TreeEntry):
-        return _Node(name, bytes.fromhex(value.digest), bytes.fromhex(value.git_oid), value.size, False)
-    return _Node(name, *_store_folder(value, objects), 0, True)
-
-
-def _pages(nodes: list[_Node]) -> Iterator[list[_Node]]:
-    page: list[_Node] = []
+def _cut(nodes: list[Node]) -> Iterator[list[Node]]:
+    page: list[Node] = []
     for node in nodes:
         page.append(node)
         if zlib.crc32(node.name.encode()) & _PAGE_MASK == _PAGE_MASK or len(page) == _PAGE_LIMIT:
@@ -106,7 +90,7 @@ def _pages(nodes: list[_Node]) -> Iterator[list[_Node]]:
         yield page
 
 
-def _store(content: bytes, objects: dict[str, bytes]) -> bytes:
+def _store(content: bytes, objects: Objects) -> bytes:
     digest = hashlib.sha256(content)
     objects[digest.hexdigest()] = content
     return digest.digest()
@@ -118,40 +102,75 @@ def load(root: str, fetch: Fetch) -> dict[str, TreeEntry]:
     level = [("", root)]
     while level:
         folders = fetch({digest for _, digest in level})
-        opened = [(prefix, _decode_folder(folders[digest])) for prefix, digest in level]
+        opened = [(prefix, read_folder(folders[digest])) for prefix, digest in level]
         pages = fetch({page.digest.hex() for _, folder in opened for page in folder.pages})
         level = []
         for prefix, folder in opened:
             for page in folder.pages:
-                for node in _decode_page(pages[page.digest.hex()]):
-                    if node.folder:
-                        level.append((f"{prefix}{node.name}/", node.digest.hex()))
+                for node in read_page(pages[page.digest.hex()]):
+                    item = node.item(prefix + node.name)
+                    if isinstance(item, TreeFolder):
+                        level.append((f"{item.path}/", item.digest))
                     else:
-                        files[prefix + node.name] = _entry(prefix + node.name, node)
+                        files[item.path] = item
     return dict(sorted(files.items()))
 
 
-def find(root: str, path: str, fetch: Fetch) -> TreeEntry | None:
-    """The file at path, or None (also when path is a folder). Two small fetches for each part of the path."""
-    digest = root
-    *folders, name = path.split("/")
-    for part in folders:
+def nodes_of(digest: str, fetch: Fetch) -> list[Node]:
+    """All entries of one folder, in the order of their names."""
+    pages = [page.digest.hex() for page in read_folder(fetch([digest])[digest]).pages]
+    contents = fetch(pages)
+    return [node for page in pages for node in read_page(contents[page])]
+
+
+def find(root: str, path: str, fetch: Fetch) -> TreeEntry | TreeFolder | None:
+    """What stands at path, or None. Two small fetches for each part of the path."""
+    digest, node = root, None
+    for part in path.split("/"):
+        if node is not None and not node.folder:
+            return None
         node = _lookup(digest, part, fetch)
-        if node is None or not node.folder:
+        if node is None:
             return None
         digest = node.digest.hex()
-    node = _lookup(digest, name, fetch)
-    return None if node is None or node.folder else _entry(path, node)
+    return None if node is None else node.item(path)
 
 
-def _lookup(digest: str, name: str, fetch: Fetch) -> _Node | None:
-    pages = _decode_folder(fetch([digest])[digest]).pages
+def folder_oid(digest: str, fetch: Fetch) -> str:
+    """git's id of the folder with this object."""
+    return read_folder(fetch([digest])[digest]).oid.hex()
+
+
+def find_folder(root: str, path: str, fetch: Fetch) -> str | None:
+    """The digest of the folder at path ("" is the root), or None."""
+    if not path:
+        return root
+    found = find(root, path, fetch)
+    return found.digest if isinstance(found, TreeFolder) else None
+
+
+def cached(fetch: Fetch, limit: int = 2048) -> Fetch:
+    """The same, remembering up to `limit` objects: for many look-ups in one tree."""
+    known: dict[str, bytes] = {}
+
+    def remembering(digests: Iterable[str]) -> Mapping[str, bytes]:
+        wanted = list(digests)
+        missing = [digest for digest in wanted if digest not in known]
+        found = {digest: known[digest] for digest in wanted if digest in known}
+        if missing:
+            found.update(fetch(missing))
+        if len(known) + len(missing) > limit:
+            known.clear()
+        known.update(found)
+        return found
+
+    return remembering
+
+
+def _lookup(digest: str, name: str, fetch: Fetch) -> Node | None:
+    pages = read_folder(fetch([digest])[digest]).pages
     at = bisect_right(pages, name, key=lambda page: page.first) - 1
     if at < 0:
         return None
     page = pages[at].digest.hex()
-    return next((node for node in _decode_page(fetch([page])[page]) if node.name == name), None)
-
-
-def _entry(path: str, node: _Node) -> TreeEntry:
-    return TreeEntry(path, node.digest.hex(), node.size, node.oid.hex())
+    return next((node for node in read_page(fetch([page])[page]) if node.name == name), None)
