@@ -59,7 +59,7 @@ class Server:
             lambda info: describe_fit(info, settings),
         )
         self._knowledge = RunningKnowledge(platform, self._models)
-        self._hub = RunningHub(platform)
+        self._hub = RunningHub(platform, self._models.outgoing.get)
         self._executor = _executor(platform, environment)
         self.router = Router(self._routes())
         beside = BesideDialect(Bookkeeping(platform.database))
@@ -73,7 +73,7 @@ class Server:
         )
         self.gateway = Gateway(
             self.services,
-            Authenticator(platform.keys, time.time),
+            Authenticator(platform.keys, time.time, self._hub.xet.passes),
             Fallback(write_unrouted, write_anthropic_error, write_openai_error, SPOKEN_SERVICES, refuse_service),
             lifecycle=self,
             observer=self,
@@ -98,12 +98,14 @@ class Server:
         await asyncio.to_thread(self._platform.buckets.sweep)
         await self._models.start(warm=True)
         self._knowledge.start()
+        self._hub.start()
         self._executor.start()
         self._backstage.accepting = True
 
     async def stop(self) -> None:
         self._backstage.accepting = False
         await self._executor.stop()
+        await self._hub.stop()
         await self._knowledge.close()
         await self._models.close()
         if self._spans is not None:

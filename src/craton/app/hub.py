@@ -2,18 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+from craton.app.collaboration import RunningCollaboration
 from craton.app.platform import Platform
+from craton.app.xet import RunningXet
 from craton.hub.reaching import Reaching
 from craton.wire.huggingface.dialect import HuggingFaceDialect, Part
 
+if TYPE_CHECKING:
+    import httpx
+
 
 class RunningHub:
-    """Built once. `dialect` is what the server mounts."""
+    """Built once. `dialect` is what the server mounts; `start` and `stop` with the server."""
 
-    def __init__(self, platform: Platform) -> None:
+    def __init__(self, platform: Platform, client: Callable[[], httpx.AsyncClient]) -> None:
+        """client: gives the one outgoing client."""
         self.reaching = Reaching(platform.database)
+        self.xet = RunningXet(platform, self.reaching)
+        self.collaboration = RunningCollaboration(platform, self.reaching, client)
         self.dialect = HuggingFaceDialect(self._parts(platform))
 
     def _parts(self, platform: Platform) -> list[Part]:
         """Each is about one noun."""
-        return []
+        return [*self.collaboration.parts, *self.xet.parts]
+
+    def start(self) -> None:
+        self.collaboration.start()
+
+    async def stop(self) -> None:
+        await self.collaboration.stop()

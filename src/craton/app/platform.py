@@ -15,6 +15,7 @@ from craton.access.vault import Vault
 from craton.app.config import Home, Settings, load_settings
 from craton.buckets.buckets import Buckets
 from craton.hub.catalog import Catalog
+from craton.hub.collaboration.listening import listeners
 from craton.hub.models import Models
 from craton.hub.repositories import Hub
 from craton.jobs.queue import Jobs
@@ -55,7 +56,7 @@ def open_platform(home: Home) -> Platform:
     master = load_master(home.path)
     keys = Keys(database, master)
     vault = Vault(database, master)
-    hub = Hub(database, blobs, time.time)
+    hub = Hub(database, blobs, time.time, listeners(time.time))
     return Platform(
         home=home,
         settings=settings,

@@ -33,6 +33,9 @@ HEAD = "HEAD"
 """As a commit's parent: whatever the branch points at when the commit is made."""
 ATTEMPTS = 8  # at a commit to HEAD that others overtake
 
+Beside = Callable[[Connection, Revision], None]
+"""Something done in a commit's transaction; what it raises undoes the commit."""
+
 
 class Repository(Struct, frozen=True):
     """created, modified (by its last commit): seconds since the epoch. id: of its row, the same for its whole life."""
@@ -173,6 +176,7 @@ class Hub:
         *,
         base: str | None = None,
         sources: Mapping[RepoId, Reached] | None = None,
+        beside: Beside | None = None,
     ) -> Revision:
         """Applies the operations, in their order, to `parent` and moves the branch there, in one transaction.
 
@@ -180,6 +184,7 @@ class Hub:
         parent: the revision that the branch points at; None when there is no such branch yet (it starts empty, or at
         the revision `base`); HEAD for whatever it points at when the commit is made.
         sources: the other repositories that a Copy may name; the caller of this has asked who may read them.
+        beside: what is to be so exactly when the commit is (a pull request that is merged).
         Raises Stale when the branch points elsewhere by now, InvalidRequest for bad paths or files that were not
         stored, NotFound for what a Copy or Delete names and is not there.
         """
@@ -207,6 +212,8 @@ class Hub:
                     note_files(connection, tenant, change.brought.values())
                     place = Place(tenant, row.id, repo, row.private)
                     self._write(connection, place, change.tree, revision, (kind, name), head)
+                    if beside is not None:
+                        beside(connection, revision)
                     return revision
             if parent != HEAD or attempt == ATTEMPTS:
                 break

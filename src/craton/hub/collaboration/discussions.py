@@ -72,15 +72,6 @@ class Discussions:
         self.tell(connection, Said(place, opened, new=True, comment=first))
         return rows.find(connection, place, opened.number)
 
-    def list(self, who: str, reached: Reached, asked: Filter, page: int) -> Found:
-        """page: from 0, of PAGE discussions."""
-        self.admission.check(who, reached)
-        if not 0 <= page <= MAX_PAGE_INDEX:
-            raise InvalidRequest("there is no such page", "p")
-        with self.database.read() as connection:
-            found, total = rows.page(connection, Place.of(reached), asked, page * PAGE, PAGE)
-        return Found(found, page * PAGE, total)
-
     def get(self, who: str, reached: Reached, number: int) -> tuple[Discussion, list[Event]]:
         self.admission.check(who, reached)
         place = Place.of(reached)
@@ -184,3 +175,12 @@ class Discussions:
             event = rows.append(connection, place, number, who, content, self.clock())
             self.tell(connection, Said(place, rows.find(connection, place, number), new=False))
             return event
+
+    def list(self, who: str, reached: Reached, asked: Filter, page: int) -> Found:
+        """page: from 0, of PAGE discussions."""
+        self.admission.check(who, reached)
+        if not 0 <= page <= MAX_PAGE_INDEX:
+            raise InvalidRequest("there is no such page", "p")
+        with self.database.read() as connection:
+            found, total = rows.page(connection, Place.of(reached), asked, page * PAGE, PAGE)
+        return Found(found, page * PAGE, total)

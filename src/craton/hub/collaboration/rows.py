@@ -165,6 +165,6 @@ def _events(place: Place, number: int) -> Select[Any]:
     )
 
 
-def _discussion(row: Row[Any]) -> Discussion:
+def _discussion(row: Row[*tuple[Any, ...]]) -> Discussion:
     pull = Pull(row.target, row.base, row.merged) if row.is_pull else None
     return Discussion(row.number, row.author, row.title, row.status, row.created, row.comments, pull)
