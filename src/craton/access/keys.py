@@ -122,6 +122,14 @@ class Keys:
             raise _invalid()
         return self._secret(access_key_id), self._caller(access_key_id)
 
+    def holder(self, key_id: str) -> Caller:
+        """Who holds this key now, for what was signed with `subkey` in its name. Raises Unauthenticated."""
+        return self._caller(key_id)
+
+    def subkey(self, purpose: str) -> bytes:
+        """A secret of this installation for one purpose. purpose: words, which no key's id can be."""
+        return self._derive(f"the secret of {purpose}")
+
     def list(self, tenant: str) -> list[Key]:
         """Oldest first; revoked ones too."""
         query = select(tables.keys).where(tables.keys.c.tenant == tenant)

@@ -88,6 +88,20 @@ class Blobs:
         self.size(digest)
         return self._read(digest)
 
+    def span(self, digest: str, start: int, end: int) -> Iterator[bytes]:
+        """A part of the bytes, as they stand there: for who checks them by hashes of their own. Raises NotFound."""
+        try:
+            file = self._place(digest).open("rb", buffering=0)
+        except FileNotFoundError:
+            raise NotFound("blob", digest) from None
+        with file:
+            file.seek(start)
+            while start < end and (chunk := file.read(min(CHUNK, end - start))):
+                start += len(chunk)
+                yield chunk
+        if start < end:
+            raise Damaged(f"Blob {digest}", "it is shorter than what was stored.")
+
     def path(self, digest: str) -> Path:
         """A local file for mmap, not to be written to. Its hash is checked the first time in this process.
 

@@ -1,12 +1,14 @@
 """From a request's credentials to its caller.
 
 One key works in three forms: as a bearer token (`Authorization: Bearer`, `x-api-key`, `api-key`), as a SigV4 pair in
-the Authorization header, and as a SigV4 pair in a presigned query.
+the Authorization header, and as a SigV4 pair in a presigned query. Some paths take passes as well: credentials that were
+derived from a key for them alone.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Protocol
 
 from craton.access.keys import Keys
 from craton.core.access import Caller
@@ -17,18 +19,30 @@ from craton.wire.http import Request
 MAX_CREDENTIAL = 4096  # characters; longer ones are not looked at
 
 
+class Passes(Protocol):
+    """Credentials that a few paths take beside keys."""
+
+    def caller(self, request: Request) -> Caller | None:
+        """Whose pass it is; None when there is none, or none is taken here. Raises Unauthenticated for a bad one."""
+        ...
+
+
 class Authenticator:
     """Checks in two steps: `precheck` needs no body and turns most strangers away before one is read."""
 
-    def __init__(self, keys: Keys, clock: Callable[[], float]) -> None:
+    def __init__(self, keys: Keys, clock: Callable[[], float], passes: Passes | None = None) -> None:
         self._keys = keys
         self._clock = clock
+        self._passes = passes
 
     def precheck(self, request: Request) -> Caller | None:
-        """The caller of a bearer token; None when a signature is yet to be verified against the body.
+        """The caller of a bearer token or a pass; None when a signature is yet to be verified against the body.
 
         Raises Unauthenticated, also for a signature by a key that does not exist.
         """
+        passed = self._passes.caller(request) if self._passes else None
+        if passed is not None:
+            return passed
         if is_signed(request):
             self._keys.signing(claimed_key_id(request))
             return None

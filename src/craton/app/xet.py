@@ -1,0 +1,31 @@
+"""Xet of a running server: what stands behind its routes."""
+
+from __future__ import annotations
+
+import time
+
+from craton.access.tickets import Tickets
+from craton.app.platform import Platform
+from craton.hub.admission import Admission
+from craton.hub.reaching import Reaching
+from craton.hub.xet.sharing import Sharing
+from craton.hub.xet.store import XetStore
+from craton.wire.huggingface.dialect import Part
+from craton.wire.huggingface.xet_downloads import XetDownloads
+from craton.wire.huggingface.xet_passes import XetPasses
+from craton.wire.huggingface.xet_tokens import XetTokenRoutes
+from craton.wire.huggingface.xet_uploads import XetUploads
+
+
+class RunningXet:
+    """passes: what its routes take for credentials."""
+
+    def __init__(self, platform: Platform, reaching: Reaching) -> None:
+        self.store = XetStore(platform.database, platform.blobs, time.time)
+        self.passes = XetPasses(Tickets(platform.keys, time.time))
+        sharing = Sharing(platform.hub, reaching, Admission(platform.database))
+        self.parts: list[Part] = [
+            XetTokenRoutes(platform.hub, reaching, sharing, self.passes),
+            XetUploads(self.store, self.passes),
+            XetDownloads(self.store, sharing, self.passes),
+        ]

@@ -1,0 +1,1 @@
+"""Xet: files as runs of content-defined chunks, packed into xorbs and described by shards."""

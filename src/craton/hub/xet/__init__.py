@@ -1,0 +1,1 @@
+"""Files that came in as chunks: what is known of their xorbs, and how they are put together again."""
