@@ -18,6 +18,7 @@ from craton.hub.catalog import Catalog
 from craton.hub.collaboration.listening import listeners
 from craton.hub.models import Models
 from craton.hub.repositories import Hub
+from craton.hub.xet.blobs import ChunkedBlobs
 from craton.jobs.queue import Jobs
 from craton.serve.history import History
 from craton.store.blobs import Blobs
@@ -52,7 +53,7 @@ def open_platform(home: Home) -> Platform:
     settings = load_settings(home.config)
     database = Database(settings.server.database) if settings.server.database else Database.at(home.database)
     upgrade(database)
-    blobs = Blobs(home.blobs)
+    blobs = ChunkedBlobs(home.blobs, database)
     master = load_master(home.path)
     keys = Keys(database, master)
     vault = Vault(database, master)
