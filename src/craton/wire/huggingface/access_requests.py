@@ -17,7 +17,8 @@ from craton.hub.reaching import Need, Reached, Reaching
 from craton.wire.body import read_body
 from craton.wire.http import Handler, Reply, Request, Route, decode_json, json_reply
 from craton.wire.huggingface.naming import api_patterns, file_patterns, hub_route, repo_of
-from craton.wire.huggingface.people import MAX_PAGE, page_of, read_number, write_page, write_time
+from craton.wire.huggingface.people import cursor_of, limit_of, page_of, write_page
+from craton.wire.huggingface.values import write_time
 
 STATUSES: dict[str, AccessStatus] = {"pending": "pending", "accepted": "accepted", "rejected": "rejected"}
 
@@ -67,8 +68,8 @@ class AccessRequestRoutes:
         status = STATUSES.get(request.params["status"])
         if status is None:
             raise NotFound("list of access requests", request.params["status"][:40])
-        limit = read_number(request, "limit", MAX_PAGE, MAX_PAGE) or MAX_PAGE
-        after = request.query_params().get("cursor", "")
+        limit = limit_of(request)
+        after = cursor_of(request)
         asked = await asyncio.to_thread(self._requests.list, reached, status, after, limit + 1)
         found, more = page_of(asked, limit)
         return write_page(request, [_request(it) for it in found], found[-1].applicant if more else None)

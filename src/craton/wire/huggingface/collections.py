@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Iterator
 from typing import Any
-from urllib.parse import parse_qsl
 
 import msgspec
 from msgspec import Struct
@@ -24,14 +23,9 @@ from craton.hub.reaching import Reached, Reaching
 from craton.wire.body import read_body
 from craton.wire.http import Handler, Reply, Request, Route, json_reply
 from craton.wire.huggingface.naming import KINDS, hub_route, repo_named
-from craton.wire.huggingface.people import (
-    MAX_PAGE,
-    page_of,
-    read_number,
-    write_page,
-    write_person,
-    write_time,
-)
+from craton.wire.huggingface.people import limit_of, offset_of, page_of, write_page, write_person
+from craton.wire.huggingface.query import Query
+from craton.wire.huggingface.values import write_time
 
 ROOT = "/api/collections"
 PREVIEW = 4  # items that a list shows of each collection, as clients know it
@@ -93,18 +87,17 @@ class CollectionRoutes:
 
     async def _list(self, request: Request) -> Reply:
         who = request.authenticated.tenant
-        query = parse_qsl(request.query, keep_blank_values=True)
-        owners = tuple(value for name, value in query if name == "owner")
-        named = [value for name, value in query if name == "item"]
+        query = Query.of(request)
+        owners, named = tuple(query.all("owner")), query.all("item")
         if len(owners) > MAX_FILTERS or len(named) > MAX_FILTERS:
             raise InvalidRequest(f"there may be {MAX_FILTERS} of one kind", "item")
-        sort = _SORTS.get(request.query_params().get("sort", ""))
+        sort = _SORTS.get(query.text("sort"))
         if sort is None:
             raise Unsupported("Sorting collections so", "There are no votes here: sort by lastModified.")
         holding = await asyncio.to_thread(self._reach_all, who, named)
-        asked = CollectionFilter(owners, holding if named else None, request.query_params().get("q", "")[:200])
-        limit = read_number(request, "limit", MAX_PAGE, MAX_PAGE) or MAX_PAGE
-        offset = read_number(request, "cursor", 0, 10**9)
+        asked = CollectionFilter(owners, holding if named else None, query.text("q")[:200])
+        limit = limit_of(request)
+        offset = offset_of(request)
         if named and not holding:
             return write_page(request, [], None)
         found = await asyncio.to_thread(self._collections.list, who, asked, sort, offset, limit + 1)

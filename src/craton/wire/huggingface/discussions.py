@@ -17,8 +17,11 @@ from craton.hub.collaboration.words import Discussion, Event, Filter, Status
 from craton.hub.reaching import Reached, Reaching
 from craton.wire.body import read_body
 from craton.wire.http import Handler, Reply, Request, Route, json_reply
-from craton.wire.huggingface.naming import PLURALS, api_patterns, hub_route, repo_of
-from craton.wire.huggingface.people import write_person, write_time
+from craton.wire.huggingface.links import repo_url
+from craton.wire.huggingface.naming import api_patterns, author_of, hub_route, repo_of
+from craton.wire.huggingface.people import write_person
+from craton.wire.huggingface.query import Query
+from craton.wire.huggingface.values import write_time
 from craton.wire.huggingface.write_event import write_event
 
 BRANCH = "main"  # that a pull request opened without a commit is for
@@ -97,7 +100,14 @@ class DiscussionRoutes:
             number = await asyncio.to_thread(self._open_draft, who, reached, new)
         else:
             number = (await asyncio.to_thread(self._discussions.open, who, reached, new.title, new.description)).number
-        return json_reply(200, {"num": number, "pullRequest": new.pull_request, "url": _path(reached, number)})
+        return json_reply(
+            200,
+            {
+                "num": number,
+                "pullRequest": new.pull_request,
+                "url": f"{repo_url(request, reached.repo)}/discussions/{number}",
+            },
+        )
 
     def _open_draft(self, who: str, reached: Reached, new: NewDiscussion) -> int:
         return self._pulls.open(who, reached, new.title, new.description, BRANCH, draft=True)
@@ -105,7 +115,7 @@ class DiscussionRoutes:
     async def _get(self, request: Request) -> Reply:
         who, reached = await self._reach(request)
         number = _number(request)
-        patch = request.query_params().get("diff") == "1"
+        patch = Query.of(request).flag("diff")
         found, events = await asyncio.to_thread(self._discussions.get, who, reached, number)
         changes = None
         if found.pull is not None:
@@ -145,8 +155,9 @@ class DiscussionRoutes:
     async def _merge(self, request: Request) -> Reply:
         who, reached = await self._reach(request)
         said = read_body(_MERGE, request.body, {}) if request.body.strip() not in (b"", b"null") else Merge()
-        author = request.authenticated.key_name or who
-        event = await asyncio.to_thread(self._pulls.merge, who, reached, _number(request), said.comment, author)
+        event = await asyncio.to_thread(
+            self._pulls.merge, who, reached, _number(request), said.comment, author_of(request)
+        )
         return json_reply(200, {"newStatus": write_event(event)})
 
     async def _reach(self, request: Request) -> tuple[str, Reached]:
@@ -186,11 +197,6 @@ def _details(
     return body
 
 
-def _path(reached: Reached, number: int) -> str:
-    prefix = "" if reached.repo.kind == "model" else f"/{PLURALS[reached.repo.kind]}"
-    return f"{prefix}/{reached.repo.path}/discussions/{number}"
-
-
 def _number(request: Request) -> int:
     text = request.params["number"]
     if not (text.isascii() and text.isdecimal() and len(text) < 10):
@@ -199,8 +205,8 @@ def _number(request: Request) -> int:
 
 
 def _filter(request: Request) -> tuple[Filter, int]:
-    asked = request.query_params()
-    kind, status, page = asked.get("type", "all"), asked.get("status", "all"), asked.get("p", "0")
+    asked = Query.of(request)
+    kind, status, page = asked.text("type") or "all", asked.text("status") or "all", asked.text("p") or "0"
     if kind not in ("all", "discussion", "pull_request"):
         raise InvalidRequest("use all, discussion or pull_request", "type")
     if status not in ("all", "open", "closed"):
@@ -211,7 +217,7 @@ def _filter(request: Request) -> tuple[Filter, int]:
         Filter(
             pulls=None if kind == "all" else kind == "pull_request",
             status=None if status == "all" else "open" if status == "open" else "closed",
-            author=asked.get("author"),
+            author=asked.text("author") or None,
         ),
         int(page),
     )

@@ -12,7 +12,8 @@ from craton.hub.collaboration.users import Users
 from craton.hub.reaching import Reached, Reaching
 from craton.wire.http import Handler, Reply, Request, Route, json_reply
 from craton.wire.huggingface.naming import api_patterns, hub_route, repo_of
-from craton.wire.huggingface.people import MAX_PAGE, page_of, read_number, write_page, write_time
+from craton.wire.huggingface.people import cursor_of, limit_of, offset_of, page_of, write_page
+from craton.wire.huggingface.values import write_time
 
 
 class LikeRoutes:
@@ -46,8 +47,8 @@ class LikeRoutes:
 
     async def _likers(self, request: Request) -> Reply:
         _, reached = await self._reach(request)
-        limit = read_number(request, "limit", MAX_PAGE, MAX_PAGE) or MAX_PAGE
-        after = request.query_params().get("cursor", "")
+        limit = limit_of(request)
+        after = cursor_of(request)
         names, more = page_of(await asyncio.to_thread(self._likes.likers, reached, after, limit + 1), limit)
         people = [{"user": name, "fullname": name, "avatarUrl": ""} for name in names]
         return write_page(request, people, names[-1] if more else None)
@@ -56,8 +57,8 @@ class LikeRoutes:
         viewer, user = request.authenticated.tenant, request.params["user"]
         if not await asyncio.to_thread(self._users.known, user):
             raise NotFound("user", user[:64])
-        limit = read_number(request, "limit", MAX_PAGE, MAX_PAGE) or MAX_PAGE
-        offset = read_number(request, "cursor", 0, 10**9)
+        limit = limit_of(request)
+        offset = offset_of(request)
         found = await asyncio.to_thread(self._likes.liked, viewer, user, offset, limit + 1)
         likes, more = page_of(found, limit)
         items = [

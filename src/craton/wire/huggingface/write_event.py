@@ -6,7 +6,8 @@ import html
 from typing import Any
 
 from craton.hub.collaboration.words import Comment, Event, Pushed, StatusChange
-from craton.wire.huggingface.people import write_person, write_time
+from craton.wire.huggingface.people import write_person
+from craton.wire.huggingface.values import write_time
 
 
 def write_event(event: Event) -> dict[str, Any]:
