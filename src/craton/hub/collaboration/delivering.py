@@ -28,7 +28,7 @@ log = logging.getLogger("craton.webhooks")
 MAX_ATTEMPTS = 8  # then it is given up: some 9 hours after the first
 FIRST_RETRY, RETRY_FACTOR = 5.0, 4.0  # seconds after the first failure, and how much longer after each
 LEASE = 60.0  # seconds until a delivery that was taken and not finished is taken again
-AT_ONCE, AT_ONCE_TO_ONE = 16, 2
+AT_ONCE, AT_ONCE_TO_ONE = 16, 1  # so one webhook hears things in their order, as long as none fails
 KEPT, SWEEP_EVERY = 7 * 86400.0, 3600.0  # seconds: nothing is kept for longer, whatever became of it
 MAX_FAILURE = 300  # characters
 
@@ -64,6 +64,7 @@ class Deliverer:
         self._idle, self._first_retry = idle, first_retry
         self._loop: asyncio.Task[None] | None = None
         self._busy: dict[asyncio.Task[None], str] = {}
+        self._settled = asyncio.Event()
         self._swept = 0.0
 
     def start(self) -> None:
@@ -80,16 +81,21 @@ class Deliverer:
 
     async def _run(self) -> None:
         while True:
+            self._settled.clear()
             try:
                 found = await asyncio.to_thread(self._take, AT_ONCE - len(self._busy), Counter(self._busy.values()))
                 for due in found:
                     task = asyncio.create_task(self._deliver(due))
                     self._busy[task] = due.webhook
-                    task.add_done_callback(lambda done: self._busy.pop(done, None))
+                    task.add_done_callback(self._forget)
             except Exception:
                 log.exception("the queue of webhooks cannot be read")
-                found = []
-            await asyncio.sleep(0.01 if found and len(self._busy) < AT_ONCE else self._idle)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(self._settled.wait(), self._idle)
+
+    def _forget(self, task: asyncio.Task[None]) -> None:
+        self._busy.pop(task, None)
+        self._settled.set()
 
     def _take(self, places: int, busy: Counter[str]) -> list[Due]:
         """Those that are due, oldest first, no more to one webhook than it may have at once."""
@@ -99,7 +105,7 @@ class Deliverer:
             select(table.tenant, table.id, table.webhook, table.payload, table.attempts)
             .join_from(deliveries, webhooks, (table.tenant == webhooks.c.tenant) & (table.webhook == webhooks.c.id))
             .where(table.due <= now, webhooks.c.disabled.is_(False), table.webhook.not_in(full))
-            .order_by(table.due, table.created, table.id)
+            .order_by(table.created, table.id)
             .limit(AT_ONCE * AT_ONCE_TO_ONE)
         )
         with self._database.read() as connection:
