@@ -23,9 +23,12 @@ class BlobId:
     def watch(self, chunks: Iterable[bytes]) -> Iterator[bytes]:
         """The same chunks, counted and hashed."""
         for chunk in chunks:
-            self.seen += len(chunk)
-            self._hash.update(chunk)
+            self.update(chunk)
             yield chunk
+
+    def update(self, chunk: bytes) -> None:
+        self.seen += len(chunk)
+        self._hash.update(chunk)
 
     def hex(self) -> str:
         return self._hash.hexdigest()

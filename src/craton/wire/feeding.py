@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from queue import Empty, SimpleQueue
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from craton.core.errors import DeadlineExceeded
 
@@ -59,8 +59,9 @@ class _Feed:
     async def put(self, block: bytes, working: asyncio.Future[T]) -> bool:
         """Waits until there is room. False when nobody takes blocks any more."""
         room = asyncio.ensure_future(self._room.acquire())
+        either: list[asyncio.Future[Any]] = [room, working]
         try:
-            await asyncio.wait([room, working], return_when=asyncio.FIRST_COMPLETED)
+            await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
         finally:
             if not room.done():
                 room.cancel()

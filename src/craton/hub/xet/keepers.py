@@ -7,6 +7,8 @@ chunks  no second copy: revisions that are alike share what they share, and a re
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Literal, Protocol
 
 from sqlalchemy import delete, insert, select
@@ -14,7 +16,7 @@ from sqlalchemy import delete, insert, select
 from craton.core.errors import Damaged, InvalidRequest
 from craton.hub.files import StoredFile, note_files, store_file
 from craton.hub.git import BlobId
-from craton.hub.xet.recipes import Part, contents, note_recipe
+from craton.hub.xet.recipes import Part, contents, gathered, note_recipe
 from craton.hub.xet.tables import policies
 from craton.store.blobs import Blobs
 from craton.store.database import Database
@@ -48,16 +50,27 @@ class ChunkKeeper:
         self._database, self._blobs = database, blobs
 
     def keep(self, tenant: str, parts: list[Part], size: int, digest: str | None) -> StoredFile:
-        sha256, git = hashlib.sha256(), BlobId(size)
-        for content in git.watch(contents(self._blobs, parts)):
-            sha256.update(content)
-        if git.seen != size or (digest is not None and sha256.hexdigest() != digest):
+        found = _hashed(contents(self._blobs, parts), size)
+        if digest is not None and found.digest != digest:
             raise Damaged("the file", "its bytes do not have the promised SHA-256")
-        file = StoredFile(sha256.hexdigest(), size, git.hex())
         with self._database.write() as connection:
-            note_recipe(connection, file.digest, size, parts)
-            note_files(connection, tenant, [file])
-        return file
+            note_recipe(connection, found.digest, size, parts)
+            note_files(connection, tenant, [found])
+        return found
+
+
+def _hashed(pieces: Iterator[bytes], size: int) -> StoredFile:
+    """Both hashes of so many bytes. They are computed beside each other, and beside what makes the bytes."""
+    sha256, git = hashlib.sha256(), BlobId(size)
+    with ThreadPoolExecutor(2) as threads:
+        waiting: list[Future[None]] = []
+        for block in gathered(pieces):
+            wait(waiting)
+            waiting = [threads.submit(sha256.update, block), threads.submit(git.update, block)]
+        wait(waiting)
+    if git.seen != size:
+        raise Damaged("the file", f"it has {git.seen:,} bytes, not {size:,}")
+    return StoredFile(sha256.hexdigest(), size, git.hex())
 
 
 class Policies:

@@ -66,6 +66,20 @@ def contents(blobs: Blobs, parts: Iterable[Part], start: int = 0, end: int | Non
             at += len(content)
 
 
+def gathered(pieces: Iterable[bytes], size: int = 1024 * 1024) -> Iterator[bytes]:
+    """The same bytes in blocks of at least `size`, the last aside."""
+    waiting: list[bytes] = []
+    held = 0
+    for piece in pieces:
+        waiting.append(piece)
+        held += len(piece)
+        if held >= size:
+            yield b"".join(waiting)
+            waiting, held = [], 0
+    if waiting:
+        yield b"".join(waiting)
+
+
 def find_recipe(connection: Connection, digest: str) -> Recipe | None:
     row = connection.execute(select(recipes.c.size, recipes.c.parts).where(recipes.c.digest == digest)).one_or_none()
     return None if row is None else Recipe(row.size, [Part(it[0].hex(), *it[1:]) for it in _ROW.iter_unpack(row.parts)])
