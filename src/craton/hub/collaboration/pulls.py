@@ -73,8 +73,9 @@ class PullRequests:
     def check_commit(self, who: str, reached: Reached, number: int) -> None:
         """May this tenant commit to refs/pr/N? The owner and the request's author may, until it is closed or merged.
 
-        Raises NotFound, Forbidden, Conflict.
+        Raises NotFound, Forbidden, Gated, Conflict.
         """
+        self._discussions.admission.check(who, reached)
         with self._database.read() as connection:
             found = _find(connection, Place.of(reached), number)
         if not (reached.own or who == found.author):
