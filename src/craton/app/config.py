@@ -56,6 +56,9 @@ folders = ["/srv/handbooks"]              # that every tenant may name as a sour
 url = "http://127.0.0.1:6333"
 credential = "qdrant"                     # its API key, stored with `craton keys credential set qdrant`
 
+[hub]
+keep = "chunks"                           # of files uploaded as chunks; default: "plain", a copy that is read faster
+
 [jobs]
 at_once = 1                               # that run beside each other; default: one less than there are cores
 attempts = 5                              # in a row that crash without getting further, until a job is given up
@@ -195,6 +198,12 @@ class QdrantSettings(Struct, frozen=True, forbid_unknown_fields=True):
     credential: str = ""
 
 
+class HubSettings(Struct, frozen=True, forbid_unknown_fields=True):
+    """keep: of files that come in as chunks, in repositories that do not say it themselves."""
+
+    keep: Literal["plain", "chunks"] = "plain"
+
+
 class JobSettings(Struct, frozen=True, forbid_unknown_fields=True):
     """at_once None: one less than there are cores."""
 
@@ -215,6 +224,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     qdrant: dict[str, QdrantSettings] = {}
     sources: SourceSettings = SourceSettings()
     jobs: JobSettings = JobSettings()
+    hub: HubSettings = HubSettings()
     prices: dict[str, Price] = field(default_factory=dict)
 
 

@@ -53,7 +53,7 @@ def open_platform(home: Home) -> Platform:
     settings = load_settings(home.config)
     database = Database(settings.server.database) if settings.server.database else Database.at(home.database)
     upgrade(database)
-    blobs = ChunkedBlobs(home.blobs, database)
+    blobs = ChunkedBlobs(Blobs(home.blobs), database)
     master = load_master(home.path)
     keys = Keys(database, master)
     vault = Vault(database, master)

@@ -12,6 +12,7 @@ from craton.hub.xet.sharing import Sharing
 from craton.hub.xet.store import XetStore
 from craton.wire.huggingface.dialect import Part
 from craton.wire.huggingface.xet_downloads import XetDownloads
+from craton.wire.huggingface.xet_keeping import XetKeepingRoutes
 from craton.wire.huggingface.xet_passes import XetPasses
 from craton.wire.huggingface.xet_tokens import XetTokenRoutes
 from craton.wire.huggingface.xet_uploads import XetUploads
@@ -21,11 +22,12 @@ class RunningXet:
     """passes: what its routes take for credentials."""
 
     def __init__(self, platform: Platform, reaching: Reaching) -> None:
-        self.store = XetStore(platform.database, platform.blobs, time.time)
+        self.store = XetStore(platform.database, platform.blobs, time.time, platform.settings.hub.keep)
         self.passes = XetPasses(Tickets(platform.keys, time.time))
         sharing = Sharing(platform.hub, reaching, Admission(platform.database))
         self.parts: list[Part] = [
             XetTokenRoutes(platform.hub, reaching, sharing, self.passes),
             XetUploads(self.store, self.passes),
             XetDownloads(self.store, sharing, self.passes),
+            XetKeepingRoutes(reaching, self.store.policies),
         ]

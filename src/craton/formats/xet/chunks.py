@@ -9,7 +9,6 @@ from __future__ import annotations
 from enum import IntEnum
 from typing import NamedTuple, NoReturn
 
-import numpy as np
 from lz4 import frame
 
 from craton.core.errors import Damaged
@@ -75,6 +74,8 @@ class Unpacker:
 
 
 def _ungroup(content: bytes) -> bytes:
+    import numpy as np
+
     grouped = np.frombuffer(content, np.uint8)
     whole = np.empty(len(content), np.uint8)
     start = 0

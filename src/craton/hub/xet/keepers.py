@@ -13,7 +13,7 @@ from typing import Literal, Protocol
 
 from sqlalchemy import delete, insert, select
 
-from craton.core.errors import Damaged, InvalidRequest
+from craton.core.errors import Damaged
 from craton.hub.files import StoredFile, note_files, store_file
 from craton.hub.git import BlobId
 from craton.hub.xet.recipes import Part, contents, gathered, note_recipe
@@ -78,7 +78,7 @@ class Policies:
 
     def __init__(self, database: Database, blobs: Blobs, default: Keep) -> None:
         self._database, self._default = database, default
-        self._keepers: dict[str, Keeper] = {
+        self._keepers: dict[Keep, Keeper] = {
             "plain": PlainKeeper(database, blobs),
             "chunks": ChunkKeeper(database, blobs),
         }
@@ -91,10 +91,8 @@ class Policies:
             found = connection.scalar(select(table.keep).where(mine))
         return "plain" if found == "plain" else "chunks" if found == "chunks" else self._default
 
-    def set(self, tenant: str, repository: str, keep: str) -> None:
-        """For what comes in from now on. Raises InvalidRequest."""
-        if keep not in self._keepers:
-            raise InvalidRequest("it is 'plain' or 'chunks'", "keep")
+    def set(self, tenant: str, repository: str, keep: Keep) -> None:
+        """For what comes in from now on."""
         table = policies.c
         with self._database.write() as connection:
             connection.execute(delete(policies).where(table.tenant == tenant, table.repository == repository))
