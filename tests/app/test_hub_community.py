@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 from huggingface_hub import HfApi
-from huggingface_hub.errors import HfHubHTTPError, RepositoryNotFoundError
+from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, RepositoryNotFoundError
 
 from craton.core.errors import Gated
 from craton.core.repo import RepoId
@@ -190,8 +190,18 @@ def admitted(firm: Company, tenant: str, repo: RepoId) -> str:
 def test_whoever_asks_an_automatic_gate_is_in(firm: Company) -> None:
     repo = firm.repo(gated="auto")
     assert (admitted(firm, "alice", repo), admitted(firm, "bob", repo)) == ("", "not asked")
+    firm.alice.auth_check(repo.path)
+    with pytest.raises(GatedRepoError):
+        firm.bob.auth_check(repo.path)
     assert ask(firm, firm.bob, repo.path, json={"Company": "ACME", "Agree": True}) == (200, "accepted")
     assert admitted(firm, "bob", repo) == ""
+    firm.bob.auth_check(repo.path)
+    firm.alice.auth_check(repo.path, write=True)
+    with pytest.raises(HfHubHTTPError) as refused:
+        firm.bob.auth_check(repo.path, write=True)
+    assert status_of(refused) == 403
+    with pytest.raises(RepositoryNotFoundError):
+        firm.bob.auth_check("alice/absent")
     [request] = firm.alice.list_accepted_access_requests(repo.path)
     assert (request.username, request.fields, request.email) == ("bob", {"Company": "ACME", "Agree": "True"}, None)
 

@@ -68,7 +68,7 @@ class RunningCollaboration:
             LikeRoutes(reaching, Likes(database, clock), users),
             CollectionRoutes(reaching, Collections(database, clock)),
             WebhookRoutes(webhooks),
-            AccessRequestRoutes(reaching, AccessRequests(database, clock, is_tenant)),
+            AccessRequestRoutes(reaching, AccessRequests(database, clock, is_tenant), self.admission),
             UserRoutes(users),
         ]
 

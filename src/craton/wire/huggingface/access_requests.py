@@ -1,4 +1,4 @@
-"""Requests for access to gated repositories on the wire."""
+"""Who may read a repository's files, on the wire: the question, and requests for access to gated ones."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from craton.core.access import Action
 from craton.core.errors import InvalidRequest, NotFound
+from craton.hub.admission import Admission
 from craton.hub.collaboration.access import AccessRequest, AccessRequests, AccessStatus
 from craton.hub.reaching import Need, Reached, Reaching
 from craton.wire.body import read_body
@@ -41,8 +42,8 @@ _GRANTING = msgspec.json.Decoder(Granting)
 class AccessRequestRoutes:
     """Lists and answers are the owner's; asking is for everybody who sees the repository."""
 
-    def __init__(self, reaching: Reaching, requests: AccessRequests) -> None:
-        self._reaching, self._requests = reaching, requests
+    def __init__(self, reaching: Reaching, requests: AccessRequests, admission: Admission) -> None:
+        self._reaching, self._requests, self._admission = reaching, requests, admission
 
     def routes(self) -> list[Route]:
         return [*self._routes()]
@@ -54,6 +55,9 @@ class AccessRequestRoutes:
 
         for pattern in file_patterns("/ask-access"):
             yield hub_route("POST", pattern, "AskForAccess", self._ask, Action.WRITE, max_body=64 * 1024)
+        for pattern in api_patterns("/auth-check"):
+            yield hub_route("GET", pattern, "CheckAccess", self._check, Action.READ)
+            yield hub_route("GET", f"{pattern}/write", "CheckWriteAccess", self._check_write, Action.WRITE)
         yield from owner("GET", "/{status}", "ListAccessRequests", self._list, Action.READ)
         yield from owner("POST", "/handle", "HandleAccessRequest", self._handle, Action.WRITE)
         yield from owner("POST", "/grant", "GrantAccess", self._grant, Action.WRITE)
@@ -62,6 +66,15 @@ class AccessRequestRoutes:
         who, reached = await self._reach(request, "see")
         status = await asyncio.to_thread(self._requests.ask, who, reached, _fields(request))
         return json_reply(200, {"status": status})
+
+    async def _check(self, request: Request) -> Reply:
+        who, reached = await self._reach(request, "see")
+        await asyncio.to_thread(self._admission.check, who, reached)
+        return json_reply(200, {})
+
+    async def _check_write(self, request: Request) -> Reply:
+        await self._reach(request, "write")
+        return json_reply(200, {})
 
     async def _list(self, request: Request) -> Reply:
         _, reached = await self._reach(request, "write")
