@@ -23,6 +23,7 @@ TITLES = {
     "opensearchserverless": "OpenSearch Serverless",
     "openai": "OpenAI",
     "anthropic": "Anthropic",
+    "huggingface": "Hugging Face Hub",
     "craton": "Craton's own",
 }
 AWS = frozenset({"aws", "s3", "sts", "iam", "opensearchserverless"})

@@ -30,6 +30,7 @@ from craton.wire.aws.s3.router import DOMAINS
 from craton.wire.fallback import Fallback
 from craton.wire.gateway import Gateway
 from craton.wire.http import Request, Route
+from craton.wire.huggingface.viewer_host import ViewerHost
 from craton.wire.native import NativeDialect
 from craton.wire.native_jobs import JobsDialect
 from craton.wire.native_knowledge import NativeKnowledge
@@ -65,7 +66,7 @@ class Server:
         beside = BesideDialect(Bookkeeping(platform.database))
         bucket_domains = (*DOMAINS, *(f".{domain}" for domain in settings.server.domains))
         self.services = ServiceRouter(
-            self.router,
+            ViewerHost(self.router, self._hub.viewer.hosted),
             {
                 "s3": S3Dialect(platform.buckets, domains=bucket_domains).router,
                 **beside.tables,
@@ -73,7 +74,7 @@ class Server:
         )
         self.gateway = Gateway(
             self.services,
-            Authenticator(platform.keys, time.time, self._hub.xet.passes),
+            Authenticator(platform.keys, time.time, self._hub.xet.passes, strangers=platform.settings.hub.anonymous),
             Fallback(write_unrouted, write_anthropic_error, write_openai_error, SPOKEN_SERVICES, refuse_service),
             lifecycle=self,
             observer=self,
@@ -90,6 +91,7 @@ class Server:
             NativeKnowledge(self._knowledge.knowledge),
             MeasuringDialect(self._knowledge.knowledge.measuring),
             self._hub.dialect,
+            self._hub.viewer.native,
         )
         return [route for dialect in dialects for route in dialect.routes()]
 

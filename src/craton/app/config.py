@@ -58,6 +58,8 @@ credential = "qdrant"                     # its API key, stored with `craton key
 
 [hub]
 keep = "chunks"                           # of files uploaded as chunks; default: "plain", a copy that is read faster
+default_visibility = "private"            # of a repository whose maker does not say; "public": every tenant may read it
+anonymous = false                         # whether what is public may be read without a key
 
 [jobs]
 at_once = 1                               # that run beside each other; default: one less than there are cores
@@ -199,8 +201,11 @@ class QdrantSettings(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class HubSettings(Struct, frozen=True, forbid_unknown_fields=True):
-    """keep: of files that come in as chunks, in repositories that do not say it themselves."""
+    """keep: of files that come in as chunks, in repositories that do not say it themselves.
+    default_visibility: public is what every tenant of this server may read; `anonymous` lets strangers read it too."""
 
+    default_visibility: Literal["private", "public"] = "private"
+    anonymous: bool = False
     keep: Literal["plain", "chunks"] = "plain"
 
 

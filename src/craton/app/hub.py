@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from craton.app.collaboration import RunningCollaboration
 from craton.app.platform import Platform
+from craton.app.repositories import RunningRepositories
+from craton.app.viewing import RunningViewer
 from craton.app.xet import RunningXet
 from craton.hub.reaching import Reaching
 from craton.wire.huggingface.dialect import HuggingFaceDialect, Part
@@ -23,14 +25,20 @@ class RunningHub:
         self.reaching = Reaching(platform.database)
         self.xet = RunningXet(platform, self.reaching)
         self.collaboration = RunningCollaboration(platform, self.reaching, client)
-        self.dialect = HuggingFaceDialect(self._parts(platform))
+        self.viewer = RunningViewer(platform, self.reaching)
+        self.repositories = RunningRepositories(platform, self.reaching)
+        self.dialect = HuggingFaceDialect(self._parts())
 
-    def _parts(self, platform: Platform) -> list[Part]:
+    def _parts(self) -> list[Part]:
         """Each is about one noun."""
-        return [*self.collaboration.parts, *self.xet.parts]
+        return [*self.repositories.parts, *self.collaboration.parts, *self.xet.parts, *self.viewer.parts]
 
     def start(self) -> None:
+        self.repositories.start()
         self.collaboration.start()
+        self.viewer.start()
 
     async def stop(self) -> None:
+        await self.repositories.stop()
         await self.collaboration.stop()
+        await self.viewer.stop()

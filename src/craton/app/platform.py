@@ -18,6 +18,7 @@ from craton.hub.catalog import Catalog
 from craton.hub.collaboration.listening import listeners
 from craton.hub.models import Models
 from craton.hub.repositories import Hub
+from craton.hub.shelf import Shelf
 from craton.hub.xet.blobs import ChunkedBlobs
 from craton.jobs.queue import Jobs
 from craton.serve.history import History
@@ -37,6 +38,7 @@ class Platform:
     keys: Keys
     vault: Vault
     hub: Hub
+    shelf: Shelf
     catalog: Catalog
     history: History
     jobs: Jobs
@@ -57,7 +59,8 @@ def open_platform(home: Home) -> Platform:
     master = load_master(home.path)
     keys = Keys(database, master)
     vault = Vault(database, master)
-    hub = Hub(database, blobs, time.time, listeners(time.time))
+    shelf = Shelf(database, blobs)
+    hub = Hub(database, blobs, time.time, (shelf.hear, *listeners(time.time)))
     return Platform(
         home=home,
         settings=settings,
@@ -66,6 +69,7 @@ def open_platform(home: Home) -> Platform:
         keys=keys,
         vault=vault,
         hub=hub,
+        shelf=shelf,
         catalog=Catalog(Models(hub)),
         history=History(database),
         jobs=Jobs(database, time.time, request_ids()),

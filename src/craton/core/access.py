@@ -10,6 +10,10 @@ SHARED_TENANT = "shared"
 """Owns what every tenant may read, such as the starter models. No key belongs to it."""
 
 
+STRANGER = ""
+"""The tenant of those who send no key, where the operator lets them read what is public. It owns nothing."""
+
+
 class KeyRole(StrEnum):
     """What a key may do inside its tenant. ROOT is the operator: every tenant."""
 

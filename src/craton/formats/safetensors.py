@@ -6,6 +6,7 @@ Source: the format's README in huggingface/safetensors. As there: the tensors co
 from __future__ import annotations
 
 import json
+from collections.abc import Iterable
 from math import prod
 from pathlib import Path
 from typing import Any, NoReturn
@@ -67,6 +68,23 @@ def read_safetensors(content: bytes, name: str) -> SafetensorsHeader:
     """content: the whole file. Raises Damaged."""
     length = _header_length(content[:8], len(content), name)
     return _parse(content[8 : 8 + length], len(content) - 8 - length, name)
+
+
+def read_safetensors_start(chunks: Iterable[bytes], size: int, name: str, limit: int = MAX_HEADER) -> SafetensorsHeader:
+    """chunks: the beginning of a file of `size` bytes; no more is taken than the header needs. limit: bytes of it.
+
+    Raises Damaged, also for a header over the limit."""
+    content, wanted = b"", 8
+    for chunk in chunks:
+        content += chunk
+        if wanted == 8 and len(content) >= 8:
+            wanted = 8 + _header_length(content[:8], size, name)
+            if wanted > limit:
+                _refuse(name, f"its header has {wanted:,} bytes; at most {limit:,} are read")
+        if wanted > 8 and len(content) >= wanted:
+            break
+    length = _header_length(content[:8], size, name)
+    return _parse(content[8 : 8 + length], size - 8 - length, name)
 
 
 def _header_length(start: bytes, size: int, name: str) -> int:

@@ -91,7 +91,7 @@ class Hub:
                     revision = _revision(change.tree.oid, None, "initial commit", one_line(author), created)
                     self._write(connection, place, change.tree, revision, ("branch", "main"), None)
         except IntegrityError as error:
-            raise Conflict("repository", repo.path, "it exists already") from error
+            raise Conflict(f"{repo.kind} repository", repo.path, "it exists already") from error
         return Repository(repo, created, found, created, private)
 
     def get(self, tenant: str, repo: RepoId) -> Repository:
@@ -113,6 +113,12 @@ class Hub:
                 )
                 for row in found
             ]
+
+    def namespaces(self, tenant: str) -> list[str]:
+        """Those in which the tenant has repositories."""
+        query = select(repositories.c.namespace).where(repositories.c.tenant == tenant).distinct()
+        with self.database.read() as connection:
+            return sorted(connection.scalars(query))
 
     def configure(self, tenant: str, repo: RepoId, *, private: bool | None = None, gated: Gating | None = None) -> None:
         """Who else may see the repository, and who may read its files."""
@@ -136,7 +142,7 @@ class Hub:
         with self.database.write() as connection:
             row = rows.find(connection, tenant, repo, lock=True)
             if connection.scalar(select(repositories.c.id).where(_by_name(repositories, tenant, to))) is not None:
-                raise Conflict("repository", to.path, "it exists already")
+                raise Conflict(f"{to.kind} repository", to.path, "it exists already")
             new = {"namespace": to.namespace, "name": to.name}
             connection.execute(update(repositories).where(_by_id(repositories, tenant, row.id)).values(**new))
             for name in (repo, to):

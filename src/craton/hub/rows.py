@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from sqlalchemy import Connection, Row, insert, literal, select, update
@@ -15,6 +15,7 @@ from craton.hub.refs import Refs, parse_ref
 from craton.hub.tables import objects, repositories, revisions
 
 _BATCH = 500  # values in one SQL statement
+_REVISION = (revisions.c.id, revisions.c.parent, revisions.c.message, revisions.c.author, revisions.c.created)
 
 
 def find(connection: Connection, tenant: str, repo: RepoId, *, lock: bool = False) -> Row[Any]:
@@ -71,7 +72,7 @@ def find_revision(connection: Connection, tenant: str, repository: str, revision
 def ancestors(
     connection: Connection, tenant: str, repository: str, revision: str, offset: int, limit: int
 ) -> list[Revision]:
-    fields = (revisions.c.id, revisions.c.parent, revisions.c.message, revisions.c.author, revisions.c.created)
+    fields = _REVISION
     mine = select(*fields).where(revisions.c.tenant == tenant, revisions.c.repository == repository)
     walk = mine.add_columns(literal(0).label("depth")).where(revisions.c.id == revision).cte("walk", recursive=True)
     walk = walk.union_all(mine.add_columns(walk.c.depth + 1).where(revisions.c.id == walk.c.parent))
@@ -79,6 +80,23 @@ def ancestors(
         select(*(walk.c[field.name] for field in fields)).order_by(walk.c.depth).offset(offset).limit(limit)
     )
     return [Revision(*row) for row in rows]
+
+
+def chain(connection: Connection, tenant: str, repository: str, revision: str) -> Iterator[tuple[Revision, str]]:
+    """The revision and its ancestors, newest first, each with its root folder's object, as they are asked for."""
+    fields = (*_REVISION, revisions.c.tree)
+    mine = select(*fields).where(revisions.c.tenant == tenant, revisions.c.repository == repository)
+    at: str | None = revision
+    length = 8
+    while at is not None:
+        walk = mine.add_columns(literal(1).label("depth")).where(revisions.c.id == at).cte("walk", recursive=True)
+        inner = mine.add_columns(walk.c.depth + 1).where(revisions.c.id == walk.c.parent, walk.c.depth < length)
+        walk = walk.union_all(inner)
+        query = select(*(walk.c[field.name] for field in fields)).order_by(walk.c.depth)
+        found = [(Revision(*row[:-1]), row[-1]) for row in connection.execute(query)]
+        yield from found
+        at = found[-1][0].parent if found else None
+        length = 256
 
 
 def fetcher(connection: Connection, tenant: str, repository: str) -> trees.Fetch:

@@ -11,10 +11,10 @@ from collections.abc import Callable
 from typing import Protocol
 
 from craton.access.keys import Keys
-from craton.core.access import Caller
+from craton.core.access import STRANGER, Caller, KeyRole
 from craton.core.errors import Unauthenticated
 from craton.wire.aws.sigv4 import Signature, claimed_key_id, is_signed, verify
-from craton.wire.http import Request
+from craton.wire.http import Request, Route
 
 MAX_CREDENTIAL = 4096  # characters; longer ones are not looked at
 
@@ -30,12 +30,16 @@ class Passes(Protocol):
 class Authenticator:
     """Checks in two steps: `precheck` needs no body and turns most strangers away before one is read."""
 
-    def __init__(self, keys: Keys, clock: Callable[[], float], passes: Passes | None = None) -> None:
+    def __init__(
+        self, keys: Keys, clock: Callable[[], float], passes: Passes | None = None, *, strangers: bool = False
+    ) -> None:
+        """strangers: whether routes that are open answer them. Wrong credentials are refused all the same."""
+        self._strangers = strangers
         self._keys = keys
         self._clock = clock
         self._passes = passes
 
-    def precheck(self, request: Request) -> Caller | None:
+    def precheck(self, request: Request, route: Route | None = None) -> Caller | None:
         """The caller of a bearer token or a pass; None when a signature is yet to be verified against the body.
 
         Raises Unauthenticated, also for a signature by a key that does not exist.
@@ -46,11 +50,17 @@ class Authenticator:
         if is_signed(request):
             self._keys.signing(claimed_key_id(request))
             return None
+        if self._strangers and route is not None and route.open and not _has_credentials(request):
+            return Caller(STRANGER, "", KeyRole.READER)
         return self._keys.verify_token(bearer_token(request))
 
     def verify_signature(self, request: Request) -> Signature:
         """The signature's caller and the AWS service that it was made for. The body must have been read."""
         return verify(request, self._keys.signing, self._clock())
+
+
+def _has_credentials(request: Request) -> bool:
+    return any(name in request.headers for name in ("authorization", "x-api-key", "api-key"))
 
 
 def bearer_token(request: Request) -> str:

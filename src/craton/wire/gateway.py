@@ -128,7 +128,7 @@ class Gateway:
     ) -> _Outgoing:
         _check_head(scope)
         public = route is not None and route.action is Action.PUBLIC
-        caller = None if public else self._authenticator.precheck(request)
+        caller = None if public else self._authenticator.precheck(request, route)
         if route is not None and route.streams:
             request.stream = _Incoming(request, receive, route.max_body, leaving.watch)
         else:

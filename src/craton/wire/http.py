@@ -92,6 +92,7 @@ class Route:
     dialect and operation name it in metrics, traces, policies and docs/operations.md.
     when: tells routes with the same method and pattern apart (by a header, say); at most one of them may be without.
     status: "real", "bookkeeping" or "refused".
+    open: may be asked without a key, where the operator lets strangers read what is public.
     streams: the body is not read ahead of the handler, which iterates `request.streamed`.
     narrow: for protocols that name their operation in the body: gives the route that counts once the body is read,
     or None; the action of both must be allowed.
@@ -109,6 +110,7 @@ class Route:
     max_body: int = 32 * 1024 * 1024
     note: str = ""
     streams: bool = False
+    open: bool = False
     narrow: Callable[[Request], Route | None] | None = None
 
 

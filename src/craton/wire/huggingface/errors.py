@@ -9,7 +9,7 @@ import math
 from typing import NamedTuple
 
 from craton.core import errors
-from craton.core.errors import CratonError, NotFound, Throttled, Unauthenticated
+from craton.core.errors import Conflict, CratonError, NotFound, Stale, Throttled, Unauthenticated
 from craton.wire.http import Reply, Request, json_reply
 
 MAX_MESSAGE = 500  # characters of it in a header
@@ -61,11 +61,11 @@ MISSING = {
 def write_error(error: CratonError, request: Request) -> Reply:
     """The error's reply. What is absent and what another tenant keeps to itself give the same one."""
     row = next(TABLE[kind] for kind in type(error).__mro__ if kind in TABLE)
-    code, message = row.code, str(error)
+    code, message = row.code, _worded(error)
     if isinstance(error, NotFound):
         code = MISSING.get(error.kind, "")
-    elif isinstance(error, Unauthenticated) and error.code != "missing":
-        message = WRONG_KEY
+    elif isinstance(error, Unauthenticated) and error.code == "missing" and "name" in request.params:
+        code = "RepoNotFound"  # whether there is one or not: without a key nobody is told
     headers = {**identified(request), "x-error-message": _header(message)}
     if code:
         headers["x-error-code"] = code
@@ -74,6 +74,20 @@ def write_error(error: CratonError, request: Request) -> Reply:
     if request.method == "HEAD":
         return Reply(row.status, b"", headers)
     return json_reply(row.status, {"error": message}, headers)
+
+
+def _worded(error: CratonError) -> str:
+    """The sentence; where scripts look for the Hub's own words, those."""
+    if isinstance(error, Unauthenticated) and error.code != "missing":
+        return WRONG_KEY
+    if isinstance(error, NotFound) and error.kind == "branch":
+        return f"Invalid rev id: refs/heads/{error.name}"
+    if isinstance(error, Conflict) and not isinstance(error, Stale):
+        if error.kind in {"branch", "tag"}:
+            return f"Reference refs/{'heads' if error.kind == 'branch' else 'tags'}/{error.name} already exists"
+        if error.kind.endswith("repository"):
+            return f"A {error.kind} called {error.name} already exists"
+    return str(error)
 
 
 def identified(request: Request) -> dict[str, str]:

@@ -38,6 +38,11 @@ def file_patterns(rest: str, *, short: bool = False) -> Iterator[str]:
             yield f"{prefix}{SHORT}{rest}"
 
 
+def api_path(repo: RepoId) -> str:
+    """Where the API has the repository."""
+    return f"/api/{PLURALS[repo.kind]}/{repo.path}"
+
+
 def hub_route(
     method: str,
     pattern: str,
@@ -49,8 +54,9 @@ def hub_route(
     note: str = "",
     max_body: int = 1024 * 1024,
     streams: bool = False,
+    opens: bool = False,
 ) -> Route:
-    """A route of this dialect."""
+    """A route of this dialect. What reads repositories that a pattern names, strangers may ask where they are let."""
     return Route(
         method,
         pattern,
@@ -63,6 +69,7 @@ def hub_route(
         note=note,
         max_body=max_body,
         streams=streams,
+        open=action is Action.READ and (opens or "{name}" in pattern),
     )
 
 
@@ -103,3 +110,8 @@ def repo_named(kind: str | None, text: str, tenant: str, *, field: str = "name")
         raise InvalidRequest(f"{text[:200]!r} is not namespace/name", field)
     found: RepoKind = "dataset" if kind == "dataset" else "space" if kind == "space" else "model"
     return RepoId(found, namespace or tenant, name)
+
+
+def author_of(request: Request) -> str:
+    """The Hub's user who calls: a tenant, as `whoami` names it."""
+    return request.authenticated.tenant

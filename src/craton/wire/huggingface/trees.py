@@ -1,0 +1,97 @@
+"""Files and folders of a revision: listed page by page, or asked for by path."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+from urllib.parse import quote
+
+from craton.core.access import Action
+from craton.core.errors import InvalidRequest
+from craton.hub.contents import Contents, Listing
+from craton.hub.reaching import Reaching
+from craton.wire.http import Reply, Request, Route, json_reply
+from craton.wire.huggingface.links import next_link
+from craton.wire.huggingface.naming import api_path, api_patterns, hub_route, params_text, repo_of, revision_of
+from craton.wire.huggingface.query import Query
+from craton.wire.huggingface.values import write_item
+
+PAGE, EXPANDED_PAGE = 1000, 50
+MAX_PAGE = 1000
+MAX_PATHS = 10_000  # of one question
+MAX_FORM = 16 * 1024 * 1024
+
+
+class TreeRoutes:
+    """A second page names the commit that the first one read, so a list is of one moment."""
+
+    def __init__(self, reaching: Reaching, contents: Contents) -> None:
+        self._reaching, self._contents = reaching, contents
+
+    def routes(self) -> list[Route]:
+        rests = ("/tree/{revision}", "/tree/{revision}/", "/tree/{revision}/{path+}")
+        trees = [pattern for rest in rests for pattern in api_patterns(rest, short=True)]
+        paths = api_patterns("/paths-info/{revision}", short=True)
+        return [
+            *(hub_route("GET", it, "ListRepoTree", self._tree, Action.READ) for it in trees),
+            *(hub_route("POST", it, "GetPathsInfo", self._paths, Action.READ, max_body=MAX_FORM) for it in paths),
+        ]
+
+    async def _tree(self, request: Request) -> Reply:
+        query = Query.of(request)
+        expand = query.flag("expand")
+        limit = query.number("limit", EXPANDED_PAGE if expand else PAGE, EXPANDED_PAGE if expand else MAX_PAGE)
+        folder = params_text(request, "path").strip("/")
+        after = _after(query.text("cursor"))
+
+        def read() -> Listing:
+            reached = self._reaching.reach(request.authenticated.tenant, repo_of(request))
+            return self._contents.page(
+                reached.owner,
+                reached.repo,
+                revision_of(request),
+                folder,
+                recursive=query.flag("recursive"),
+                after=after,
+                limit=limit,
+                commits=expand,
+            )
+
+        listing = await asyncio.to_thread(read)
+        return json_reply(200, _written(listing), self._next(request, listing, folder, query))
+
+    def _next(self, request: Request, listing: Listing, folder: str, query: Query) -> dict[str, str]:
+        if not listing.more:
+            return {}
+        cursor = base64.urlsafe_b64encode(listing.items[-1].path.encode()).decode()
+        below = f"/{quote(folder, safe='')}" if folder else ""
+        path = f"{api_path(repo_of(request))}/tree/{listing.revision}{below}"
+        return next_link(request, query.but(cursor=cursor), path)
+
+    async def _paths(self, request: Request) -> Reply:
+        try:
+            form = Query(request.body.decode("ascii"), MAX_PATHS + 10)
+        except UnicodeDecodeError as error:
+            raise InvalidRequest("the form is not percent-encoded") from error
+        paths = [path.rstrip("/") for path in form.all("paths")]
+
+        def read() -> Listing:
+            reached = self._reaching.reach(request.authenticated.tenant, repo_of(request))
+            return self._contents.items(
+                reached.owner, reached.repo, revision_of(request), paths, commits=form.flag("expand")
+            )
+
+        return json_reply(200, _written(await asyncio.to_thread(read)))
+
+
+def _written(listing: Listing) -> list[dict[str, object]]:
+    return [write_item(item, listing.commits.get(item.path)) for item in listing.items]
+
+
+def _after(cursor: str) -> str:
+    """The path behind which to go on."""
+    try:
+        return base64.b64decode(cursor, altchars=b"-_", validate=True).decode()
+    except (binascii.Error, ValueError) as error:
+        raise InvalidRequest("it is not one that this server gave out", "cursor") from error
