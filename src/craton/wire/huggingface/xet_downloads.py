@@ -13,8 +13,8 @@ from craton.hub.xet.reading import Fetch, Plan
 from craton.hub.xet.sharing import Sharing
 from craton.hub.xet.store import XetStore
 from craton.wire.http import Reply, Request, Route, json_reply
+from craton.wire.huggingface.links import base_url
 from craton.wire.huggingface.naming import hub_route
-from craton.wire.huggingface.people import own_url
 from craton.wire.huggingface.xet_passes import PREFIX, RANGE, RangeGrant, XetPasses
 
 _RANGE = re.compile(r"bytes=(\d{1,18})-(\d{0,20})")
@@ -108,7 +108,7 @@ class XetDownloads:
     def _url(self, request: Request, xorb: str, fetch: Fetch) -> str:
         grant = RangeGrant(fetch.blob, fetch.first, fetch.last)
         ticket, _ = self._passes.issue(request.authenticated, RANGE, grant)
-        return f"{own_url(request)}{PREFIX}/v1/ranges/{xorb}?ticket={ticket}"
+        return f"{base_url(request)}{PREFIX}/v1/ranges/{xorb}?ticket={ticket}"
 
 
 def _terms(plan: Plan) -> dict[str, Any]:

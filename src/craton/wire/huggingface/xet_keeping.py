@@ -1,7 +1,7 @@
 """How a repository keeps the files that come in as chunks: Craton's own route, which no client of the Hub knows.
 
-GET and PUT .../keep: {"keep": "plain"} for a copy of every file, which is read fastest, or {"keep": "chunks"} for none, so
-that revisions that are alike share what they share. A change holds for what comes in afterwards.
+GET and PUT .../keep: {"keep": "plain"} for a copy of every file, which is read fastest, or {"keep": "chunks"} for none,
+so that revisions that are alike share what they share. A change holds for what comes in afterwards.
 """
 
 from __future__ import annotations

@@ -9,8 +9,8 @@ from craton.hub.reaching import Reaching
 from craton.hub.repositories import Hub
 from craton.hub.xet.sharing import Sharing
 from craton.wire.http import Reply, Request, Route, json_reply
+from craton.wire.huggingface.links import base_url
 from craton.wire.huggingface.naming import api_patterns, hub_route, repo_of, revision_of
-from craton.wire.huggingface.people import own_url
 from craton.wire.huggingface.xet_passes import PREFIX, READ, WRITE, Grant, XetPasses
 
 
@@ -46,7 +46,7 @@ class XetTokenRoutes:
 
     def _reply(self, request: Request, purpose: str, grant: Grant) -> Reply:
         token, expires = self._passes.issue(request.authenticated, purpose, grant)
-        url = own_url(request) + PREFIX
+        url = base_url(request) + PREFIX
         headers = {
             "x-xet-cas-url": url,
             "x-xet-access-token": token,
