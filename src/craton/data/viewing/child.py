@@ -1,0 +1,84 @@
+"""The process that reads tables: `python -m craton.data.viewing.child FD PARENT MEGABYTES FILE_BYTES`.
+
+One task at a time, under limits of processor time (SIGPROF kills), of address space and of the size of a file that it
+writes. It may die of any file: that is its use. Python code in it can open no connection and start no process.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import sys
+import traceback
+from pathlib import Path
+
+import msgspec
+
+from craton.children.errors import to_wire
+from craton.children.frames import Frames, encode
+from craton.children.limits import die_with
+from craton.core.errors import CratonError, Damaged, TooLarge
+from craton.data.parsing.child import refuse
+from craton.data.viewing.frames import Answer, Failed, Order, Started
+
+_MEGABYTE = 1 << 20
+
+
+def main() -> None:
+    parent, megabytes, file_bytes = (int(argument) for argument in sys.argv[2:5])
+    die_with(parent)
+    sock = socket.socket(fileno=int(sys.argv[1]))
+    sys.dont_write_bytecode = True
+    os.environ["ARROW_DEFAULT_MEMORY_POOL"] = "system"  # gives back what it does not need
+    sys.modules["pandas"] = None  # type: ignore[assignment]  # where it is installed, pyarrow would import it
+    import pyarrow as pa
+
+    pa.set_cpu_count(1)
+    sys.addaudithook(refuse)
+    _limit(megabytes, file_bytes)
+    sock.sendall(encode(Started()))
+    frames: Frames[Order] = Frames(Order)
+    while data := sock.recv(65536):
+        for order in frames.feed(data):
+            signal.setitimer(signal.ITIMER_PROF, order.limits.cpu_seconds)
+            answer = _answer(order)
+            signal.setitimer(signal.ITIMER_PROF, 0)
+            sock.sendall(encode(answer))
+
+
+def _answer(order: Order) -> Answer | Failed:
+    import pyarrow as pa
+
+    from craton.data.viewing.tasks import perform
+
+    error: CratonError
+    try:
+        return Answer(msgspec.msgpack.encode(perform(order.task, order.limits)))
+    except CratonError as raised:
+        error = raised
+    except (MemoryError, pa.ArrowMemoryError):
+        error = TooLarge("The memory to read the file", order.limits.megabytes, unit="megabytes")
+    except RecursionError:
+        error = Damaged("The file", "it is nested too deep")
+    except Exception:  # what libraries raise on broken files is of every kind
+        traceback.print_exc()
+        error = Damaged("The file", "its format is broken")
+    return Failed(to_wire(error, ""))
+
+
+def _limit(megabytes: int, file_bytes: int) -> None:
+    """So much more address space than now; where the system cannot say how much that is, no limit."""
+    if sys.platform != "linux":
+        return
+    import resource
+
+    pages = int(Path("/proc/self/statm").read_text("ascii").split()[0])
+    limit = pages * resource.getpagesize() + megabytes * _MEGABYTE
+    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # writing fails instead
+    resource.setrlimit(resource.RLIMIT_FSIZE, (file_bytes, file_bytes))
+
+
+if __name__ == "__main__":
+    main()
