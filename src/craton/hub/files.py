@@ -5,7 +5,9 @@ Blobs are shared by all tenants; which tenant may use which is a row: knowing a 
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
 
 from msgspec import Struct
 from sqlalchemy import Connection, insert, select
@@ -16,6 +18,10 @@ from craton.hub.git import BlobId
 from craton.hub.tables import stored
 from craton.store.blobs import Blobs
 from craton.store.database import Database
+
+WRITERS = 8  # files that wait for the disk at once
+BATCH = 256  # files in one transaction
+BATCH_BYTES = 32 * 1024 * 1024
 
 
 class StoredFile(Struct, frozen=True):
@@ -42,6 +48,39 @@ def store_file(
     except IntegrityError:
         pass  # another process noted the same file in between
     return file
+
+
+def store_small(database: Database, blobs: Blobs, tenant: str, contents: Iterable[bytes]) -> Iterator[StoredFile]:
+    """Stores files that fit into memory and notes that the tenant has them: many wait for the disk at once, and a batch
+    of them is one transaction. A file is stored once it is given out."""
+
+    def put(content: bytes) -> StoredFile:
+        git = BlobId(len(content))
+        blob = blobs.put(git.watch([content]))
+        return StoredFile(blob.digest, blob.size, git.hex())
+
+    waiting = iter(contents)
+    with ThreadPoolExecutor(WRITERS, "craton-store") as writers:
+        while batch := _batch(waiting):
+            files = list(writers.map(put, batch))
+            try:
+                with database.write() as connection:
+                    note_files(connection, tenant, files)
+            except IntegrityError:  # another process noted one of them in between
+                with database.write() as connection:
+                    note_files(connection, tenant, files)
+            yield from files
+
+
+def _batch(contents: Iterator[bytes]) -> list[bytes]:
+    """The next of them: at most so many, and so many bytes."""
+    batch, size = [], 0
+    for content in islice(contents, BATCH):
+        batch.append(content)
+        size += len(content)
+        if size > BATCH_BYTES:
+            break
+    return batch
 
 
 def note_files(connection: Connection, tenant: str, files: Iterable[StoredFile]) -> None:

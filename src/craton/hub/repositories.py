@@ -7,7 +7,8 @@ shares has found its owner through `reaching` and calls as that owner.
 from __future__ import annotations
 
 import secrets
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 from msgspec import Struct
 from sqlalchemy import Connection, Table, and_, delete, insert, select, update
@@ -19,7 +20,7 @@ from craton.core.repo import Add, Gating, Operation, RepoId, RepoKind, Revision,
 from craton.hub import rows, trees
 from craton.hub.changes import Change, Configured, Created, Deleted, Listener, Moved, Place, RefChange, Updated
 from craton.hub.committing import Applying, check_message, checked, one_line
-from craton.hub.files import StoredFile, note_files, store_file
+from craton.hub.files import StoredFile, note_files, store_file, store_small
 from craton.hub.git import commit_id
 from craton.hub.names import check_repo
 from craton.hub.reaching import Reached
@@ -122,7 +123,7 @@ class Hub:
 
     def configure(self, tenant: str, repo: RepoId, *, private: bool | None = None, gated: Gating | None = None) -> None:
         """Who else may see the repository, and who may read its files."""
-        asked = {"private": private, "gated": gated}
+        asked: dict[str, Any] = {"private": private, "gated": gated}
         with self.database.write() as connection:
             row = rows.find(connection, tenant, repo, lock=True)
             new = {name: value for name, value in asked.items() if value not in {None, getattr(row, name)}}
@@ -169,6 +170,10 @@ class Hub:
     def store(self, tenant: str, chunks: Iterable[bytes], size: int, expected: str | None = None) -> StoredFile:
         """Brings in a file of exactly `size` bytes, so that a commit may name it. Raises Damaged."""
         return store_file(self.database, self.blobs, tenant, chunks, size, expected)
+
+    def store_small(self, tenant: str, contents: Iterable[bytes]) -> Iterator[StoredFile]:
+        """Brings in many files that fit into memory, in their order: several wait for the disk at once."""
+        return store_small(self.database, self.blobs, tenant, contents)
 
     def commit(
         self,

@@ -18,7 +18,7 @@ _BATCH = 500  # values in one SQL statement
 _REVISION = (revisions.c.id, revisions.c.parent, revisions.c.message, revisions.c.author, revisions.c.created)
 
 
-def find(connection: Connection, tenant: str, repo: RepoId, *, lock: bool = False) -> Row[Any]:
+def find(connection: Connection, tenant: str, repo: RepoId, *, lock: bool = False) -> Row[Any, Any, Any, Any, Any]:
     """The repository's row. lock: writers of one repository wait for each other (SQLite has one writer anyway)."""
     table = repositories.c
     query = select(table.id, table.created, table.modified, table.private, table.gated).where(
@@ -56,7 +56,7 @@ def _completed(connection: Connection, tenant: str, repository: str, beginning: 
     return found[0] if len(found) == 1 else None
 
 
-def find_revision(connection: Connection, tenant: str, repository: str, revision: str) -> Row[Any]:
+def find_revision(connection: Connection, tenant: str, repository: str, revision: str) -> Row[str, str, float]:
     """id, tree and created of a commit. Raises NotFound."""
     table = revisions.c
     row = connection.execute(
