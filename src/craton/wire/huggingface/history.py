@@ -56,12 +56,13 @@ class HistoryRoutes:
         return json_reply(200, [_write(commit, formatted) for commit in commits], headers)
 
     async def _compare(self, request: Request) -> Reply:
-        if not Query.of(request).flag("raw"):
-            raise InvalidRequest("only raw=true is answered", "raw")
-        before, after = _spec(params_text(request, "spec"))
+        raw = Query.of(request).flag("raw")
 
         def read() -> list[Changed]:
             reached = self._reaching.reach(request.authenticated.tenant, repo_of(request))
+            if not raw:
+                raise InvalidRequest("only raw=true is answered", "raw")
+            before, after = _spec(params_text(request, "spec"))
             return self._contents.changes(reached.owner, reached.repo, before, after, MAX_CHANGES + 1)
 
         changes = await asyncio.to_thread(read)

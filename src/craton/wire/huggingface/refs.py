@@ -102,10 +102,7 @@ class RefRoutes:
         await asyncio.to_thread(write)
 
     async def _delete_branch(self, request: Request) -> Reply:
-        name = params_text(request, "revision")
-        if name == DEFAULT_BRANCH:
-            raise InvalidRequest("Cannot delete refs/heads/main: every repository has it")
-        return await self._delete(request, "branch", name)
+        return await self._delete(request, "branch", params_text(request, "revision"))
 
     async def _delete_tag(self, request: Request) -> Reply:
         return await self._delete(request, "tag", params_text(request, "revision"))
@@ -113,6 +110,8 @@ class RefRoutes:
     async def _delete(self, request: Request, kind: RefKind, name: str) -> Reply:
         def write() -> None:
             reached = self._reaching.reach(request.authenticated.tenant, repo_of(request), "write")
+            if (kind, name) == ("branch", DEFAULT_BRANCH):
+                raise InvalidRequest("Cannot delete refs/heads/main: every repository has it")
             self._hub.delete_ref(reached.owner, reached.repo, kind, name)
 
         await asyncio.to_thread(write)
