@@ -18,7 +18,7 @@ from craton.hub.importing import Importer
 from craton.hub.local import import_path
 from craton.hub.models import Models
 from craton.hub.repositories import Hub
-from craton.store.blobs import Blobs
+from craton.store.blobs.folder import FolderBlobs
 from craton.store.database import Database
 from tests.faults.dialects import NAMES, Failure, outcome, speak
 from tests.faults.seen import assert_tells_nothing, loaded, wait_until
@@ -73,7 +73,7 @@ def broken_files(folder: Path) -> dict[str, Path]:
 def importer(home: Path) -> Callable[[Path], object]:
     """What `craton models pull` runs, without the second that the command line takes to start."""
     database = Database.at(Home(home).database)
-    models = Models(Hub(database, Blobs(Home(home).blobs), time.time), _check_template)
+    models = Models(Hub(database, FolderBlobs(Home(home).blobs), time.time), _check_template)
     return lambda path: import_path(Importer(models, "default"), path, RepoId("model", "acme", "broken"))
 
 

@@ -12,7 +12,7 @@ from sqlalchemy import delete
 from craton.core.repo import Add
 from craton.hub import tables
 from craton.hub.repositories import Hub
-from craton.store.blobs import Blobs
+from craton.store.blobs.folder import FolderBlobs
 from craton.store.database import Database
 from craton.store.schema import metadata
 from tests.formats.makers import GgufMaker, safetensors
@@ -34,7 +34,7 @@ HUB_TABLES = (
 @pytest.fixture
 def hub(database: Database, tmp_path: Path) -> Hub:
     metadata.create_all(database.engine, tables=HUB_TABLES)
-    return Hub(database, Blobs(tmp_path / "blobs"), clock=lambda: 1_700_000_000.0)
+    return Hub(database, FolderBlobs(tmp_path / "blobs"), clock=lambda: 1_700_000_000.0)
 
 
 @pytest.fixture
@@ -42,7 +42,7 @@ def local_hub(tmp_path: Path) -> Iterator[Hub]:
     """A hub on SQLite alone, for what does not turn on the database."""
     database = Database.at(tmp_path / "local.db")
     metadata.create_all(database.engine, tables=HUB_TABLES)
-    yield Hub(database, Blobs(tmp_path / "local-blobs"), clock=lambda: 1_700_000_000.0)
+    yield Hub(database, FolderBlobs(tmp_path / "local-blobs"), clock=lambda: 1_700_000_000.0)
     database.close()
 
 

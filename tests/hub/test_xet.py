@@ -22,7 +22,7 @@ from craton.hub.xet.collecting import WEEK, Collecting
 from craton.hub.xet.keepers import ChunkKeeper, Keeper, PlainKeeper
 from craton.hub.xet.reading import Plan
 from craton.hub.xet.store import XetStore
-from craton.store.blobs import Blobs
+from craton.store.blobs.folder import FolderBlobs
 from craton.store.database import Database
 from craton.store.schema import metadata
 from tests.formats.xet_makers import MadeXorb, made_file, shard_of
@@ -64,7 +64,7 @@ class Setting:
 @pytest.fixture
 def setting(database: Database, tmp_path: Path) -> Setting:
     metadata.create_all(database.engine, tables=TABLES)
-    return Setting(database, ChunkedBlobs(Blobs(tmp_path / "blobs"), database))
+    return Setting(database, ChunkedBlobs(FolderBlobs(tmp_path / "blobs"), database))
 
 
 @pytest.fixture
@@ -72,7 +72,7 @@ def local(tmp_path: Path) -> Iterator[Setting]:
     """On SQLite alone, for what does not turn on the database."""
     database = Database.at(tmp_path / "local.db")
     metadata.create_all(database.engine, tables=TABLES)
-    yield Setting(database, ChunkedBlobs(Blobs(tmp_path / "local-blobs"), database))
+    yield Setting(database, ChunkedBlobs(FolderBlobs(tmp_path / "local-blobs"), database))
     database.close()
 
 

@@ -47,7 +47,7 @@ from craton.knowledge.sources import Sources
 from craton.knowledge.syncing import Syncing
 from craton.knowledge.syncing.marks import waiting
 from craton.serve.inference import Call
-from craton.store.blobs import Blobs
+from craton.store.blobs.folder import FolderBlobs
 from craton.store.database import Database
 
 TENANT = "acme"
@@ -205,7 +205,7 @@ class Workshop:
     """Everything over one database. `syncing` must be started where a job is to come to its end."""
 
     def __init__(self, database: Database, blobs: Path, folder: Path, embedders: EchoEmbedders | None = None) -> None:
-        self.database, self.blobs, self.folder = database, Blobs(blobs), folder
+        self.database, self.blobs, self.folder = database, FolderBlobs(blobs), folder
         self.etags = True
         self.embedders = embedders or EchoEmbedders()
         self.indexes = MemoryIndexes()

@@ -11,11 +11,11 @@ from pathlib import Path
 
 from sqlalchemy import text
 
-from craton.store.blobs import Blobs
+from craton.store.blobs.folder import FolderBlobs
 from craton.store.database import Database
 
 url, folder, name = sys.argv[1:]
-database, blobs = Database(url), Blobs(Path(folder))
+database, blobs = Database(url), FolderBlobs(Path(folder))
 for number in itertools.count():
     blob = blobs.put([f"{name} {number} ".encode() * 2000])
     with database.write() as connection:

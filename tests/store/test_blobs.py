@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 
 from craton.core.errors import Damaged, NotFound
-from craton.store.blobs import ABANDONED_AFTER, Blobs
+from craton.store.blobs.folder import ABANDONED_AFTER, FolderBlobs
 
 
 @pytest.fixture
-def blobs(tmp_path: Path) -> Blobs:
-    return Blobs(tmp_path / "home" / "blobs")
+def blobs(tmp_path: Path) -> FolderBlobs:
+    return FolderBlobs(tmp_path / "home" / "blobs")
 
 
 def damage(path: Path) -> None:
@@ -25,7 +25,7 @@ def damage(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:-1] + b"?")
 
 
-def test_a_blob_is_named_by_its_sha256_and_comes_back(blobs: Blobs) -> None:
+def test_a_blob_is_named_by_its_sha256_and_comes_back(blobs: FolderBlobs) -> None:
     chunks = [b"one", b"", b"two" * 1_000_000]
     blob = blobs.put(iter(chunks))
     assert blob.digest == hashlib.sha256(b"".join(chunks)).hexdigest()
@@ -34,11 +34,11 @@ def test_a_blob_is_named_by_its_sha256_and_comes_back(blobs: Blobs) -> None:
     assert blobs.path(blob.digest).read_bytes() == b"".join(chunks)
 
 
-def test_the_empty_blob_is_a_blob(blobs: Blobs) -> None:
+def test_the_empty_blob_is_a_blob(blobs: FolderBlobs) -> None:
     assert list(blobs.read(blobs.put([]).digest)) == []
 
 
-def test_a_stored_file_is_a_copy(blobs: Blobs, tmp_path: Path) -> None:
+def test_a_stored_file_is_a_copy(blobs: FolderBlobs, tmp_path: Path) -> None:
     file = tmp_path / "mine"
     file.write_bytes(b"before")
     blob = blobs.put_file(file)
@@ -46,13 +46,15 @@ def test_a_stored_file_is_a_copy(blobs: Blobs, tmp_path: Path) -> None:
     assert b"".join(blobs.read(blob.digest)) == b"before"
 
 
-def test_only_the_owner_can_read_blobs_and_nobody_writes_them(blobs: Blobs) -> None:
+def test_only_the_owner_can_read_blobs_and_nobody_writes_them(blobs: FolderBlobs) -> None:
     path = blobs.path(blobs.put([b"secret"]).digest)
     assert path.stat().st_mode & 0o777 == 0o400
     assert path.parent.stat().st_mode & 0o777 == 0o700
 
 
-def test_an_upload_that_is_not_what_was_promised_is_refused_and_leaves_nothing(blobs: Blobs, tmp_path: Path) -> None:
+def test_an_upload_that_is_not_what_was_promised_is_refused_and_leaves_nothing(
+    blobs: FolderBlobs, tmp_path: Path
+) -> None:
     promised = hashlib.sha256(b"good").hexdigest()
     with pytest.raises(Damaged):
         blobs.put([b"evil"], expected=promised)
@@ -61,7 +63,7 @@ def test_an_upload_that_is_not_what_was_promised_is_refused_and_leaves_nothing(b
     assert blobs.put([b"good"], expected=promised).digest == promised
 
 
-def test_an_upload_that_breaks_off_leaves_nothing(blobs: Blobs, tmp_path: Path) -> None:
+def test_an_upload_that_breaks_off_leaves_nothing(blobs: FolderBlobs, tmp_path: Path) -> None:
     def broken() -> Iterator[bytes]:
         yield b"half"
         raise ConnectionResetError
@@ -71,7 +73,7 @@ def test_an_upload_that_breaks_off_leaves_nothing(blobs: Blobs, tmp_path: Path) 
     assert [path for path in (tmp_path / "home").rglob("*") if path.is_file()] == []
 
 
-def test_damage_is_noticed_by_every_way_of_reading(blobs: Blobs, tmp_path: Path) -> None:
+def test_damage_is_noticed_by_every_way_of_reading(blobs: FolderBlobs, tmp_path: Path) -> None:
     blob = blobs.put([b"weights"])
     damage(blobs.path(blob.digest))
     with pytest.raises(Damaged):
@@ -79,10 +81,10 @@ def test_damage_is_noticed_by_every_way_of_reading(blobs: Blobs, tmp_path: Path)
     with pytest.raises(Damaged):
         blobs.path(blob.digest)
     with pytest.raises(Damaged):
-        Blobs(tmp_path / "home" / "blobs").path(blob.digest)
+        FolderBlobs(tmp_path / "home" / "blobs").path(blob.digest)
 
 
-def test_putting_the_bytes_again_repairs_a_damaged_blob(blobs: Blobs) -> None:
+def test_putting_the_bytes_again_repairs_a_damaged_blob(blobs: FolderBlobs) -> None:
     blob = blobs.put([b"weights"])
     damage(blobs.path(blob.digest))
     assert blobs.put([b"weights"]) == blob
@@ -90,14 +92,14 @@ def test_putting_the_bytes_again_repairs_a_damaged_blob(blobs: Blobs) -> None:
 
 
 @pytest.mark.parametrize("name", ["0" * 64, "", "../../etc/passwd", "A" * 64, "0" * 63 + "\n", "0" * 65, "0/" * 32])
-def test_what_is_not_a_stored_digest_is_not_found(blobs: Blobs, name: str) -> None:
+def test_what_is_not_a_stored_digest_is_not_found(blobs: FolderBlobs, name: str) -> None:
     assert not blobs.exists(name)
     for ask in (blobs.read, blobs.path, blobs.size):
         with pytest.raises(NotFound):
             ask(name)
 
 
-def test_a_killed_writers_leftovers_go_and_a_running_writers_file_stays(blobs: Blobs, tmp_path: Path) -> None:
+def test_a_killed_writers_leftovers_go_and_a_running_writers_file_stays(blobs: FolderBlobs, tmp_path: Path) -> None:
     folder = tmp_path / "home" / "blobs"
     old, new = folder / "tmp" / "old", folder / "tmp" / "new"
     old.write_bytes(b"half")
@@ -105,12 +107,12 @@ def test_a_killed_writers_leftovers_go_and_a_running_writers_file_stays(blobs: B
     os.utime(old, (0, time.time() - ABANDONED_AFTER - 60))
     kept = blobs.put([b"kept"])
     os.utime(blobs.path(kept.digest), (0, 0))
-    again = Blobs(folder)
+    again = FolderBlobs(folder)
     assert (old.exists(), new.exists()) == (False, True)
     assert b"".join(again.read(kept.digest)) == b"kept"
 
 
-def test_threads_that_store_the_same_and_different_bytes_all_succeed(blobs: Blobs) -> None:
+def test_threads_that_store_the_same_and_different_bytes_all_succeed(blobs: FolderBlobs) -> None:
     results: list[str] = []
     threads = [
         threading.Thread(target=lambda n=n: results.append(blobs.put([b"%d" % (n % 4)] * 1000).digest))

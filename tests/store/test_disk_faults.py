@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from craton.core.errors import Damaged, NotFound, StorageFull
-from craton.store.blobs import Blobs
+from craton.store.blobs.folder import FolderBlobs
 from craton.store.files import Files
 
 CHUNKS = [b"a" * 1000, b"b" * 1000]
@@ -26,9 +26,9 @@ class QuickFiles(Files):
 
 def steps(failing: Any, folder: Path) -> list[str]:
     files = failing(fail_at=-1, errno=0)
-    Blobs(folder, files)
+    FolderBlobs(folder, files)
     opened = len(files.done)
-    Blobs(folder, files).put(CHUNKS)
+    FolderBlobs(folder, files).put(CHUNKS)
     return list(files.done[opened:])
 
 
@@ -46,31 +46,31 @@ def test_a_disk_that_fails_at_any_step_is_told_and_nothing_half_done_stays(
 ) -> None:
     for step, name in enumerate(steps(failing, tmp_path / "rehearsal")):
         folder = tmp_path / f"{step}"
-        whole = Blobs(folder, QuickFiles()).put([b"older"])
+        whole = FolderBlobs(folder, QuickFiles()).put([b"older"])
         files = failing(fail_at=step, errno=errno)
         with pytest.raises(StorageFull):
-            Blobs(folder, files).put(CHUNKS)
+            FolderBlobs(folder, files).put(CHUNKS)
         assert list((folder / "tmp").iterdir()) == [], name
-        after = Blobs(folder, QuickFiles())
+        after = FolderBlobs(folder, QuickFiles())
         assert b"".join(after.read(whole.digest)) == b"older"
         assert b"".join(after.read(after.put(CHUNKS).digest)) == b"".join(CHUNKS), name
 
 
 def test_a_full_disk_heals_but_a_failed_fsync_stops_the_store_until_a_restart(failing: Any, tmp_path: Path) -> None:
     sync = steps(failing, tmp_path / "rehearsal").index("sync")
-    full = Blobs(tmp_path / "full", files := failing(fail_at=sync, errno=ENOSPC))
+    full = FolderBlobs(tmp_path / "full", files := failing(fail_at=sync, errno=ENOSPC))
     with pytest.raises(StorageFull):
         full.put(CHUNKS)
     assert full.put(CHUNKS).size == 2000
 
-    broken = Blobs(tmp_path / "broken", files := failing(fail_at=sync, errno=EIO))
+    broken = FolderBlobs(tmp_path / "broken", files := failing(fail_at=sync, errno=EIO))
     with pytest.raises(StorageFull):
         broken.put(CHUNKS)
     before = len(files.done)
     with pytest.raises(StorageFull):
         broken.put(CHUNKS)
     assert len(files.done) == before, "nothing was tried again"
-    assert Blobs(tmp_path / "broken", QuickFiles()).put(CHUNKS).size == 2000
+    assert FolderBlobs(tmp_path / "broken", QuickFiles()).put(CHUNKS).size == 2000
 
 
 def record(recording: Any, root: Path) -> None:
@@ -78,7 +78,7 @@ def record(recording: Any, root: Path) -> None:
     home = root / "home"
     recording.make_folder(home)
     recording.sync_folder(root)
-    stores = [Blobs(home / "blobs", recording), Blobs(home / "blobs", recording)]
+    stores = [FolderBlobs(home / "blobs", recording), FolderBlobs(home / "blobs", recording)]
     contents = [bytes([n]) * 700 for n in range(6)]
     for number, content in enumerate([*contents, contents[0], contents[3]]):
         blob = stores[number % 2].put([content[:300], content[300:]])
@@ -92,7 +92,7 @@ def broken_promises(log: list[tuple[object, ...]], crash: Any, root: Path, scrat
         for cut in range(len(log) + 1):
             left = scratch / f"{seed}-{cut}"
             crash(log[:cut], None if seed is None else random.Random(seed * 1000 + cut)).restore(root, left)
-            blobs = Blobs(left / "home" / "blobs", QuickFiles())
+            blobs = FolderBlobs(left / "home" / "blobs", QuickFiles())
             for event in log[:cut]:
                 if event[0] == "row":
                     _, digest, content = event

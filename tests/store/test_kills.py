@@ -10,7 +10,7 @@ from pathlib import Path
 
 from sqlalchemy import text
 
-from craton.store.blobs import Blobs
+from craton.store.blobs.folder import FolderBlobs
 from craton.store.database import Database
 
 KILLS = 4
@@ -34,7 +34,7 @@ def test_killed_writers_lose_nothing_that_they_acknowledged(
         writer.wait(timeout=10)
         writer.stdout.close()
 
-    blobs = Blobs(tmp_path / "blobs")
+    blobs = FolderBlobs(tmp_path / "blobs")
     with database.read() as connection:
         rows = set(connection.execute(text("SELECT digest FROM names")).scalars())
     assert len(acknowledged) >= KILLS

@@ -61,6 +61,21 @@ keep = "chunks"                           # of files uploaded as chunks; default
 default_visibility = "private"            # of a repository whose maker does not say; "public": every tenant may read it
 anonymous = false                         # whether what is public may be read without a key
 
+[blobs]                                   # the bytes of all files; default: CRATON_HOME/blobs
+url = "s3://models/craton"                # or the absolute path of a folder
+endpoint = "https://s3.example.com"       # of an S3-compatible store; default: Amazon's
+credential = "s3"                         # ACCESS_KEY:SECRET_KEY, stored with `craton keys credential set s3`
+cache = "50GiB"                           # of copies on this machine, when the store is elsewhere
+replica = { url = "/mnt/second/blobs" }   # where everything is kept once more, for repair; like [blobs], or a folder
+scrub_days = 7                            # between two times that every blob is read and checked; 0: never by itself
+scrub_rate = "50MiB"                      # bytes a second that this may read
+collect_hours = 24                        # between two collections of what nobody needs; 0: never by itself
+grace_hours = 24                          # what is younger is never collected; must be longer than any upload takes
+
+[quotas]                                  # bytes that a tenant may store
+default = "500GiB"
+tenants = { research = "2TiB" }
+
 [jobs]
 at_once = 1                               # that run beside each other; default: one less than there are cores
 attempts = 5                              # in a row that crash without getting further, until a job is given up
@@ -86,6 +101,7 @@ from msgspec import Meta, Struct, field
 from craton.access.destinations import DEFAULT_PORTS, Destinations
 from craton.core.errors import InvalidRequest
 from craton.serve.pricing import Price
+from craton.store.blobs.opening import Location, check_location
 
 Seconds = Annotated[float, Meta(gt=0)]
 ENGINES = frozenset({"llama_cpp", "bert", "echo"})
@@ -209,6 +225,32 @@ class HubSettings(Struct, frozen=True, forbid_unknown_fields=True):
     keep: Literal["plain", "chunks"] = "plain"
 
 
+class BlobSettings(Struct, frozen=True, forbid_unknown_fields=True):
+    """url "": CRATON_HOME/blobs."""
+
+    url: str = ""
+    endpoint: str = ""
+    region: str = "us-east-1"
+    credential: str = ""
+    cache: str = "50GiB"
+    replica: Location | None = None
+    scrub_days: Annotated[float, Meta(ge=0)] = 7.0
+    scrub_rate: str = "50MiB"
+    collect_hours: Annotated[float, Meta(ge=0)] = 24.0
+    grace_hours: Annotated[float, Meta(ge=1)] = 24.0
+
+    @property
+    def location(self) -> Location:
+        return Location(self.url, self.endpoint, self.region, self.credential)
+
+
+class QuotaSettings(Struct, frozen=True, forbid_unknown_fields=True):
+    """default "": no limit."""
+
+    default: str = ""
+    tenants: dict[str, str] = {}
+
+
 class JobSettings(Struct, frozen=True, forbid_unknown_fields=True):
     """at_once None: one less than there are cores."""
 
@@ -229,6 +271,8 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     qdrant: dict[str, QdrantSettings] = {}
     sources: SourceSettings = SourceSettings()
     jobs: JobSettings = JobSettings()
+    blobs: BlobSettings = BlobSettings()
+    quotas: QuotaSettings = QuotaSettings()
     hub: HubSettings = HubSettings()
     prices: dict[str, Price] = field(default_factory=dict)
 
@@ -252,6 +296,7 @@ def _check(settings: Settings, home: Path) -> None:
     """What types cannot say; at the start, so that no caller is told of the operator's mistakes."""
     if settings.server.memory:
         parse_bytes(settings.server.memory, "server.memory")
+    _check_blobs(settings.blobs, settings.quotas)
     if settings.echo.script and not (home / settings.echo.script).is_file():
         raise InvalidRequest(f"there is no file {settings.echo.script!r}", "echo.script")
     for engine in settings.engines.keys() - ENGINES:
@@ -268,6 +313,20 @@ def _check(settings: Settings, home: Path) -> None:
                 raise InvalidRequest(f"{model!r} is not plain text without blanks", f"upstreams.{name}.models")
             if owners.setdefault(model, name) != name:
                 raise InvalidRequest(f"{model!r} is also a model of {owners[model]}", f"upstreams.{name}.models")
+
+
+def _check_blobs(blobs: BlobSettings, quotas: QuotaSettings) -> None:
+    if blobs.url:
+        check_location(blobs.location, "blobs")
+    if blobs.replica is not None:
+        check_location(blobs.replica, "blobs.replica")
+    for name, size in {
+        "blobs.cache": blobs.cache,
+        "blobs.scrub_rate": blobs.scrub_rate,
+        **({"quotas.default": quotas.default} if quotas.default else {}),
+        **{f"quotas.tenants.{tenant}": size for tenant, size in quotas.tenants.items()},
+    }.items():
+        parse_bytes(size, name)
 
 
 def _check_upstream(field: str, upstream: UpstreamSettings) -> None:

@@ -12,6 +12,7 @@ from craton.access.keys import Keys, NewKey
 from craton.access.root import ensure_root, load_master
 from craton.access.tenants import DEFAULT_TENANT
 from craton.access.vault import Vault
+from craton.app.blobs import open_store
 from craton.app.config import Home, Settings, load_settings
 from craton.buckets.buckets import Buckets
 from craton.hub.catalog import Catalog
@@ -22,18 +23,21 @@ from craton.hub.shelf import Shelf
 from craton.hub.xet.blobs import ChunkedBlobs
 from craton.jobs.queue import Jobs
 from craton.serve.history import History
-from craton.store.blobs import Blobs
+from craton.store.blobs import Blobs, BlobStore
 from craton.store.database import Database
 from craton.store.migrations import upgrade
 
 
 @dataclass(frozen=True, slots=True)
 class Platform:
-    """What stands without a server: rows, blobs, keys, the hub. The command line works on it directly."""
+    """What stands without a server: rows, blobs, keys, the hub. The command line works on it directly.
+
+    store: of the bytes; blobs: the same, with files that are kept as chunks alone."""
 
     home: Home
     settings: Settings
     database: Database
+    store: BlobStore
     blobs: Blobs
     keys: Keys
     vault: Vault
@@ -55,16 +59,18 @@ def open_platform(home: Home) -> Platform:
     settings = load_settings(home.config)
     database = Database(settings.server.database) if settings.server.database else Database.at(home.database)
     upgrade(database)
-    blobs = ChunkedBlobs(Blobs(home.blobs), database)
     master = load_master(home.path)
     keys = Keys(database, master)
     vault = Vault(database, master)
+    store = open_store(home, settings.blobs, lambda name: vault.get(DEFAULT_TENANT, name))
+    blobs = ChunkedBlobs(store, database)
     shelf = Shelf(database, blobs)
     hub = Hub(database, blobs, time.time, (shelf.hear, *listeners(time.time)))
     return Platform(
         home=home,
         settings=settings,
         database=database,
+        store=store,
         blobs=blobs,
         keys=keys,
         vault=vault,

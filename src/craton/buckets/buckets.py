@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from msgspec import Struct
 from sqlalchemy import Connection
@@ -15,14 +16,18 @@ from craton.buckets.folder import FolderStore
 from craton.buckets.names import check_key
 from craton.buckets.protocol import ObjectStore
 from craton.buckets.registry import Registry
-from craton.buckets.remote import RemoteStore, connect
+from craton.buckets.remote import RemoteStore
 from craton.buckets.rows import ObjectRows
 from craton.buckets.threads import settled
 from craton.buckets.uploads import Uploads
-from craton.buckets.values import Bucket, Headers, ObjectInfo, Place
+from craton.buckets.values import Bucket, Headers, ObjectInfo, Place, Remote
 from craton.core.errors import Conflict, InvalidRequest, SourceFailed
 from craton.store.database import Database
 from craton.store.files import Files
+from craton.store.s3 import connect
+
+if TYPE_CHECKING:
+    from obstore.store import S3Store
 
 ABANDONED_AFTER = 6 * 3600.0  # seconds without a write, until a temporary file is swept away
 _UPLOADS = ".uploads"  # no tenant's name begins with a dot
@@ -62,7 +67,7 @@ class Buckets:
         if place.folder:
             place = Place(str(self._check_folder(Path(place.folder))), region=place.region)
         if place.remote is not None:
-            connect(place.remote, self._secret(place))
+            _connect(place.remote, self._secret(place))
         return self.registry.create(tenant, name, place)
 
     def delete(self, tenant: str, name: str) -> None:
@@ -102,7 +107,7 @@ class Buckets:
             rows = ObjectRows(self._database, bucket.tenant, bucket.name)
             return FolderStore(self._root(bucket), rows, self._files)
         if bucket not in self._remotes:
-            self._remotes[bucket] = RemoteStore(connect(remote, self._secret(bucket.place)))
+            self._remotes[bucket] = RemoteStore(_connect(remote, self._secret(bucket.place)))
         return self._remotes[bucket]
 
     def _secret(self, place: Place) -> str:
@@ -162,3 +167,8 @@ class PlainDraft(Struct, frozen=True):
 
     def finish(self, digests: Digests) -> tuple[str, Headers]:
         return digests.etag, self.headers
+
+
+def _connect(remote: Remote, secret: str) -> S3Store:
+    """Raises InvalidRequest."""
+    return connect(remote.bucket, remote.endpoint, remote.region, secret)

@@ -23,12 +23,11 @@ from craton.buckets.values import (
     ObjectInfo,
     Opened,
     Page,
-    Remote,
     Span,
     StoredObject,
 )
 from craton.buckets.walking import Found
-from craton.core.errors import InvalidRequest, NotFound, StorageFull, Unsupported
+from craton.core.errors import NotFound, StorageFull, Unsupported
 
 if TYPE_CHECKING:
     from obstore.store import S3Store
@@ -41,25 +40,6 @@ _STANDARD = {
     "Content-Encoding": "content_encoding",
     "Content-Language": "content_language",
 }
-
-
-def connect(remote: Remote, secret: str) -> S3Store:
-    """secret: ACCESS_KEY:SECRET_KEY, "" to ask without a signature. Raises InvalidRequest."""
-    from obstore.store import S3Store
-
-    options: dict[str, Any] = {"bucket": remote.bucket, "region": remote.region}
-    if remote.endpoint:
-        options |= {"endpoint": remote.endpoint, "virtual_hosted_style_request": False}
-    access_key, separator, secret_key = secret.partition(":")
-    if secret and not separator:
-        raise InvalidRequest("must be ACCESS_KEY:SECRET_KEY", "credential")
-    if secret:
-        options |= {"access_key_id": access_key, "secret_access_key": secret_key}
-    else:
-        options["skip_signature"] = True
-    if remote.endpoint.startswith("http://"):
-        options["client_options"] = {"allow_http": True}
-    return S3Store(**options)
 
 
 class RemoteStore:

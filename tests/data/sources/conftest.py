@@ -16,7 +16,7 @@ from craton.data.documents import Item, Source
 from craton.data.sources import Sources
 from craton.data.sources.http import Patience
 from craton.hub.repositories import Hub
-from craton.store.blobs import Blobs
+from craton.store.blobs.folder import FolderBlobs
 from craton.store.database import Database
 from craton.store.migrations import upgrade
 from tests.data.sources.sites import Site, site
@@ -52,7 +52,7 @@ def rows(tmp_path: Path) -> Iterator[Database]:
 
 @pytest.fixture
 def hub(rows: Database, tmp_path: Path) -> Hub:
-    return Hub(rows, Blobs(tmp_path / "home" / "blobs"), lambda: 1_700_000_000.0)
+    return Hub(rows, FolderBlobs(tmp_path / "home" / "blobs"), lambda: 1_700_000_000.0)
 
 
 @pytest.fixture

@@ -24,7 +24,7 @@ from craton.hub.collaboration.users import Users
 from craton.hub.collaboration.words import Filter
 from craton.hub.reaching import Reached, Reaching
 from craton.hub.repositories import Hub
-from craton.store.blobs import Blobs
+from craton.store.blobs.folder import FolderBlobs
 from craton.store.database import Database
 from craton.store.migrations import upgrade
 
@@ -35,7 +35,7 @@ REPO = RepoId("model", "acme", "bert")
 def hub(database: Database, tmp_path: Path) -> Hub:
     """With a shared model of alice's that has one file."""
     upgrade(database)
-    hub = Hub(database, Blobs(tmp_path / "blobs"), clock, listeners(clock))
+    hub = Hub(database, FolderBlobs(tmp_path / "blobs"), clock, listeners(clock))
     hub.create("alice", REPO, private=False)
     commit(hub, "main", "a.txt", b"one\n")
     return hub

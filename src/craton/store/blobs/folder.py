@@ -1,4 +1,4 @@
-"""Blobs: bytes named by their SHA-256, in a folder: ab/cdef... for the digest abcdef...
+"""Blobs in a folder: ab/cdef... for the digest abcdef...
 
 A blob is hashed while it streams into a temporary file of the same folder; then fsync, rename, fsync of the folder.
 Only after that does `put` return, and only then may a row name the blob: so a row never names a blob that power
@@ -10,39 +10,29 @@ from __future__ import annotations
 
 import hashlib
 import os
-import re
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from secrets import token_hex
 
-from msgspec import Struct
-
 from craton.core.errors import Damaged, NotFound, StorageFull
+from craton.store.blobs.protocol import CHUNK, Blob, Listed, checked
 from craton.store.files import FULL, Files, make_folders
 
-CHUNK = 1024 * 1024
 ABANDONED_AFTER = 6 * 3600.0  # seconds without a write; a writer this slow fails cleanly, nothing is torn
 READ_ONLY = 0o400
 STOPPED = "The disk failed while writing. Check it, then restart Craton."
-_DIGEST = re.compile(r"[0-9a-f]{64}")
+ASIDE = "aside"  # the folder of what was found damaged
 
 
-class Blob(Struct, frozen=True):
-    """digest: SHA-256, lower-case hex. size: bytes."""
-
-    digest: str
-    size: int
-
-
-class Blobs:
-    """The blobs in one folder, shared by any number of threads and processes. All calls block."""
+class FolderBlobs:
+    """The blobs in one folder, shared by any number of threads and processes. See `protocol.BlobStore`."""
 
     def __init__(self, folder: Path, files: Files | None = None, clock: Callable[[], float] = time.time) -> None:
         """Makes the folder and removes what writers that were killed left behind. clock: seconds since the epoch."""
         self._folder = folder
-        self._temporary = folder / "tmp"
+        self._temporary, self._aside = folder / "tmp", folder / ASIDE
         self._files = files or Files()
         self._ready: set[Path] = set()
         self._verified: dict[str, tuple[int, int, int]] = {}
@@ -54,11 +44,6 @@ class Blobs:
         self._sweep(clock() - ABANDONED_AFTER)
 
     def put(self, chunks: Iterable[bytes], *, expected: str | None = None) -> Blob:
-        """Stores the bytes; putting the same bytes again is harmless and repairs a damaged copy.
-
-        expected: refuse anything that does not have this digest.
-        Raises Damaged when it does not; StorageFull when the disk is full or fails; whatever `chunks` raises.
-        """
         if self._stopped:
             raise StorageFull(STOPPED)
         temporary = self._temporary / token_hex(16)
@@ -66,34 +51,31 @@ class Blobs:
             blob = self._write(temporary, chunks)
             if expected is not None and blob.digest != expected:
                 raise Damaged("The upload", "its bytes do not have the promised SHA-256.")
-            target = self._place(blob.digest)
-            self._prepare(target.parent)
-            with self._storing():
-                self._files.rename(temporary, target)
-            with self._storing(sync=True):
-                self._files.sync_folder(target.parent)
+            seen = temporary.stat()
+            self._place_there(temporary, self._place(blob.digest))
+            self._verified[blob.digest] = _mark(seen)
         except BaseException:
             with suppress(OSError):
                 self._files.unlink(temporary)
             raise
+        if (self._aside / blob.digest).exists():
+            with suppress(OSError):
+                self._files.unlink(self._aside / blob.digest)
         return blob
 
     def put_file(self, path: Path) -> Blob:
-        """Stores a copy of the file (never a link: its owner may go on editing it)."""
         with path.open("rb", buffering=0) as file:
             return self.put(iter(lambda: file.read(CHUNK), b""))
 
     def read(self, digest: str) -> Iterator[bytes]:
-        """The bytes. Raises NotFound at once, and Damaged at the end when they are not what was stored."""
         self.size(digest)
         return self._read(digest)
 
     def span(self, digest: str, start: int, end: int) -> Iterator[bytes]:
-        """A part of the bytes, as they stand there: for who checks them by hashes of their own. Raises NotFound."""
         try:
             file = self._place(digest).open("rb", buffering=0)
         except FileNotFoundError:
-            raise NotFound("blob", digest) from None
+            raise self._missing(digest) from None
         with file:
             file.seek(start)
             while start < end and (chunk := file.read(min(CHUNK, end - start))):
@@ -103,29 +85,70 @@ class Blobs:
             raise Damaged(f"Blob {digest}", "it is shorter than what was stored.")
 
     def path(self, digest: str) -> Path:
-        """A local file for mmap, not to be written to. Its hash is checked the first time in this process.
-
-        Raises NotFound, Damaged.
-        """
-        place = self._place(digest)
-        seen = self._stat(digest)
-        mark = (seen.st_ino, seen.st_size, seen.st_mtime_ns)
-        if self._verified.get(digest) != mark:
+        self._stat(digest)
+        if self.at_hand(digest) is None:
             for _ in self._read(digest):
                 pass
-            self._verified[digest] = mark
-        return place
+        return self._place(digest)
+
+    def at_hand(self, digest: str) -> Path | None:
+        place = self._place(digest)
+        try:
+            seen = place.stat()
+        except FileNotFoundError:
+            return None
+        return place if self._verified.get(digest) == _mark(seen) else None
 
     def exists(self, digest: str) -> bool:
         try:
             self._stat(digest)
-        except NotFound:
+        except (NotFound, Damaged):
             return False
         return True
 
     def size(self, digest: str) -> int:
-        """Bytes. Raises NotFound."""
         return self._stat(digest).st_size
+
+    # --- keeping --------------------------------------------------------------------------------------------
+
+    def list(self, prefix: str = "") -> Iterator[Listed]:
+        folders = [self._folder / prefix] if prefix else sorted(self._folder.glob("[0-9a-f][0-9a-f]"))
+        for folder in folders:
+            for name in sorted(os.listdir(folder)) if folder.is_dir() else ():
+                with suppress(NotFound, Damaged):  # gone in between, or none of ours
+                    yield self.stat(folder.name + name)
+
+    def stat(self, digest: str) -> Listed:
+        seen = self._stat(digest)
+        return Listed(digest, seen.st_size, seen.st_mtime)
+
+    def check(self, digest: str) -> None:
+        self.path(digest)
+
+    def verify(self, digest: str) -> Iterator[int]:
+        self._verified.pop(digest, None)
+        return (len(chunk) for chunk in self.read(digest))
+
+    def remove(self, digest: str) -> None:
+        """Not synced: a blob that comes back after a power cut is collected again."""
+        self._verified.pop(digest, None)
+        with self._storing():
+            self._files.unlink(self._place(digest))
+            self._files.unlink(self._aside / digest)
+
+    def put_aside(self, digest: str) -> None:
+        self._verified.pop(digest, None)
+        if self._place(digest).exists():
+            self._prepare(self._aside)
+            self._place_there(self._place(digest), self._aside / digest)
+
+    def repair(self, digest: str) -> bool:
+        return False
+
+    def catch_up(self) -> Iterator[Listed]:
+        return iter(())
+
+    # --- inside ---------------------------------------------------------------------------------------------
 
     def _write(self, temporary: Path, chunks: Iterable[bytes]) -> Blob:
         hasher, size = hashlib.sha256(), 0
@@ -143,6 +166,13 @@ class Blobs:
             with self._storing():
                 self._files.close(handle)
         return Blob(hasher.hexdigest(), size)
+
+    def _place_there(self, source: Path, target: Path) -> None:
+        self._prepare(target.parent)
+        with self._storing():
+            self._files.rename(source, target)
+        with self._storing(sync=True):
+            self._files.sync_folder(target.parent)
 
     @contextmanager
     def _storing(self, *, sync: bool = False) -> Iterator[None]:
@@ -171,24 +201,35 @@ class Blobs:
                     self._files.unlink(leftover)
 
     def _place(self, digest: str) -> Path:
-        if not _DIGEST.fullmatch(digest):  # what is not a digest never becomes a path
-            raise NotFound("blob", digest[:64])
+        checked(digest)
         return self._folder / digest[:2] / digest[2:]
 
     def _stat(self, digest: str) -> os.stat_result:
         try:
             return self._place(digest).stat()
         except FileNotFoundError:
-            raise NotFound("blob", digest) from None
+            raise self._missing(digest) from None
+
+    def _missing(self, digest: str) -> NotFound | Damaged:
+        if (self._aside / digest).exists():
+            return Damaged(f"Blob {digest}", "its bytes went bad on the disk; upload it again.")
+        return NotFound("blob", digest)
 
     def _read(self, digest: str) -> Iterator[bytes]:
         hasher = hashlib.sha256()
         try:
             with self._place(digest).open("rb", buffering=0) as file:
+                mark = _mark(os.fstat(file.fileno()))
                 while chunk := file.read(CHUNK):
                     hasher.update(chunk)
                     yield chunk
         except FileNotFoundError:
-            raise NotFound("blob", digest) from None
+            raise self._missing(digest) from None
         if hasher.hexdigest() != digest:
             raise Damaged(f"Blob {digest}", "its bytes do not have its SHA-256.")
+        self._verified[digest] = mark
+
+
+def _mark(seen: os.stat_result) -> tuple[int, int, int]:
+    """By which a file that was checked is known again."""
+    return seen.st_ino, seen.st_size, seen.st_mtime_ns
