@@ -10,10 +10,12 @@ from huggingface_hub import HfApi, ModelCard
 from huggingface_hub.errors import (
     BadRequestError,
     EntryNotFoundError,
+    GatedRepoError,
     HfHubHTTPError,
     RepositoryNotFoundError,
     RevisionNotFoundError,
 )
+from msgspec.structs import replace
 
 from craton.core.access import KeyRole
 from craton.core.repo import Add, Delete, RepoId
@@ -374,3 +376,66 @@ def test_cards_are_checked_as_the_client_asks(firm: Company, monkeypatch: pytest
     card.data.license = "asdf"
     with pytest.raises(ValueError, match='- Error: "license" must be one of'):
         card.validate()
+
+
+def test_a_duplicate_has_the_files_of_main_and_a_history_of_its_own(firm: Company) -> None:
+    repo = firm.repo(files={"a/b.txt": b"1", "README.md": b"---\ntags: [copied]\n---\n"})
+    hidden = firm.repo(private=True)
+    closed = firm.repo(gated="manual")
+    url = firm.bob.duplicate_repo(repo.path, "bob/copy", private=True)
+    assert url.repo_id == "bob/copy"
+    assert firm.bob.list_repo_files("bob/copy") == ["README.md", "a/b.txt"]
+    assert firm.bob.model_info("bob/copy").tags == ["copied"]
+    assert [it.title for it in firm.bob.list_repo_commits("bob/copy")] == [f"Duplicate of {repo.path}"]
+    with pytest.raises(HfHubHTTPError) as twice:
+        firm.bob.duplicate_repo(repo.path, "bob/copy")
+    assert status_of(twice) == 409
+    with pytest.raises(RepositoryNotFoundError):
+        firm.bob.duplicate_repo(hidden.path, "bob/other")
+    with pytest.raises(GatedRepoError):
+        firm.bob.duplicate_repo(closed.path, "bob/other")
+    firm.alice.delete_repo(repo.path)
+    again = firm.platform.hub.entry("bob", RepoId("model", "bob", "copy"), "main", "a/b.txt")
+    assert b"".join(firm.platform.blobs.read(again.digest)) == b"1"
+
+
+def test_large_files_are_listed_and_removed_from_the_whole_history(firm: Company) -> None:
+    repo = firm.repo(files={"small.txt": b"s"})
+    one, two, side = (replace(firm.add("alice", f"d/{it}.bin", it.encode()), large=True) for it in ("1", "2", "side"))
+    firm.commit(repo, "main", one, two)
+    with_both = firm.alice.model_info(repo.path).sha
+    firm.alice.create_branch(repo.path, branch="side")
+    firm.commit(repo, "side", side)
+    firm.commit(repo, "main", Delete("d/1.bin"))
+    files = {it.filename: it for it in firm.alice.list_lfs_files(repo.path)}
+    assert {name: it.ref for name, it in files.items()} == {
+        "d/1.bin": "refs/heads/main",
+        "d/2.bin": "refs/heads/main",
+        "d/side.bin": "refs/heads/side",
+    }
+    firm.alice.permanently_delete_lfs_files(repo.path, [files["d/1.bin"], files["d/2.bin"]])
+    assert [it.filename for it in firm.alice.list_lfs_files(repo.path)] == ["d/side.bin"]
+    assert firm.alice.list_repo_files(repo.path) == ["small.txt"]
+    assert firm.alice.list_repo_files(repo.path, revision="side") == ["d/side.bin", "small.txt"]
+    assert not firm.alice.revision_exists(repo.path, with_both or "")
+    assert len(firm.alice.list_repo_commits(repo.path)) == 3
+    with pytest.raises(HfHubHTTPError) as foreign:
+        list(firm.bob.list_lfs_files(repo.path))
+    assert status_of(foreign) == 403
+
+
+def test_large_files_are_given_to_another_repository(firm: Company) -> None:
+    file = replace(firm.add("alice", "w.bin", b"given"), large=True)
+    repo = firm.repo(files={"small.txt": b"s"})
+    firm.commit(repo, "main", file)
+    firm.bob.create_repo("taker", exist_ok=True)
+    with httpx.Client(base_url=firm.server.url, trust_env=False) as client:
+        headers = {"authorization": f"Bearer {firm.bob.token}"}
+        body = {
+            "target": {"type": "model", "name": "bob/taker"},
+            "files": [{"sha256": file.digest}, {"sha256": "0" * 64}],
+        }
+        answer = client.post(f"/api/models/{repo.path}/lfs-files/duplicate", json=body, headers=headers).json()
+        assert [it["sha256"] for it in answer["failed"]] == ["0" * 64]
+    taker = RepoId("model", "bob", "taker")
+    firm.platform.hub.commit("bob", taker, "main", "HEAD", [Add("mine", file.digest, file.size)], "m", "bob")

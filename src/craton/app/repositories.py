@@ -7,6 +7,7 @@ import logging
 import time
 
 from craton.app.platform import Platform
+from craton.hub.admission import Admission
 from craton.hub.contents import Contents
 from craton.hub.counting import Downloads
 from craton.hub.reaching import Reaching
@@ -15,8 +16,10 @@ from craton.hub.weights import Weights
 from craton.wire.huggingface.accounts import AccountRoutes
 from craton.wire.huggingface.cards import CardRoutes
 from craton.wire.huggingface.dialect import Part
+from craton.wire.huggingface.duplicates import DuplicateRoutes
 from craton.wire.huggingface.history import HistoryRoutes
 from craton.wire.huggingface.info import InfoRoutes
+from craton.wire.huggingface.large_files import LargeFileRoutes
 from craton.wire.huggingface.listing import ListingRoutes
 from craton.wire.huggingface.refs import RefRoutes
 from craton.wire.huggingface.repositories import RepositoryRoutes
@@ -34,6 +37,7 @@ class RunningRepositories:
         database, hub = platform.database, platform.hub
         self._shelf = platform.shelf
         self.downloads = Downloads(database, time.time)
+        admission = Admission(database)
         contents = Contents(database)
         searching = Searching(database, self.downloads)
         private = platform.settings.hub.default_visibility == "private"
@@ -46,6 +50,8 @@ class RunningRepositories:
             RefRoutes(reaching, hub),
             HistoryRoutes(reaching, contents),
             CardRoutes(),
+            DuplicateRoutes(reaching, hub, admission, private),
+            LargeFileRoutes(reaching, hub, admission),
         ]
         self._working: asyncio.Task[None] | None = None
 

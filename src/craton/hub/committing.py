@@ -22,7 +22,7 @@ MAX_OPERATIONS = 100_000  # of one commit
 MAX_MESSAGE_BYTES = 64 * 1024
 
 
-class Change(Struct, frozen=True):
+class Outcome(Struct, frozen=True):
     """tree: what the operations make. brought: files of other tenants' repositories that it holds."""
 
     tree: Tree
@@ -48,7 +48,7 @@ class Applying:
         self._roots: dict[tuple[RepoId | None, str], tuple[str, str, trees.Fetch]] = {}
         self._brought: dict[str, StoredFile] = {}
 
-    def apply(self, base: str | None, operations: list[Operation]) -> Change:
+    def apply(self, base: str | None, operations: list[Operation]) -> Outcome:
         """base: the revision to begin with, None for an empty tree. Raises InvalidRequest, NotFound."""
         known = self._known(operations)
         root = None if base is None else rows.find_revision(self._connection, self._tenant, self._repository, base).tree
@@ -61,7 +61,7 @@ class Applying:
                 editor.put(TreeEntry(operation.path, entry.digest, entry.size, entry.git_oid, entry.large))
             else:
                 editor.remove(operation.path)
-        return Change(editor.tree(), self._brought)
+        return Outcome(editor.tree(), self._brought)
 
     def _known(self, operations: list[Operation]) -> dict[str, StoredFile]:
         added = {operation.digest: operation for operation in operations if isinstance(operation, Add)}

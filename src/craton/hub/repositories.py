@@ -10,20 +10,21 @@ import secrets
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
-from msgspec import Struct
 from sqlalchemy import Connection, Table, and_, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.sql.elements import ColumnElement
 
 from craton.core.errors import Conflict, InvalidRequest, NotFound, Stale
-from craton.core.repo import Add, Gating, Operation, RepoId, RepoKind, Revision, TreeEntry
+from craton.core.repo import Add, Gating, Operation, RepoId, Revision
 from craton.hub import rows, trees
 from craton.hub.changes import Change, Configured, Created, Deleted, Listener, Moved, Place, RefChange, Updated
-from craton.hub.committing import Applying, check_message, checked, one_line
-from craton.hub.files import StoredFile, note_files, store_file, store_small
+from craton.hub.committing import Applying, Outcome, check_message, checked, one_line
+from craton.hub.files import StoredFile, note_files, store_file, store_small, stored_files
 from craton.hub.git import commit_id
 from craton.hub.names import check_repo
+from craton.hub.purging import purge
 from craton.hub.reaching import Reached
+from craton.hub.reading import HubReader, Repository
 from craton.hub.refs import Ref, RefKind, Refs, check_name, full_ref, parse_ref
 from craton.hub.tables import cards, downloads, models, moved, objects, refs, repositories, revisions, tags
 from craton.hub.trees import Tree
@@ -38,18 +39,7 @@ Beside = Callable[[Connection, Revision], None]
 """Something done in a commit's transaction; what it raises undoes the commit."""
 
 
-class Repository(Struct, frozen=True):
-    """created, modified (by its last commit): seconds since the epoch. id: of its row, the same for its whole life."""
-
-    repo: RepoId
-    created: float
-    id: str = ""
-    modified: float = 0.0
-    private: bool = True
-    gated: Gating = ""
-
-
-class Hub:
+class Hub(HubReader):
     """Every method takes the tenant first and sees nothing of any other. Safe to use from several threads.
 
     listeners: hear of every change, inside its transaction.
@@ -58,7 +48,8 @@ class Hub:
     def __init__(
         self, database: Database, blobs: Blobs, clock: Callable[[], float], listeners: Sequence[Listener] = ()
     ) -> None:
-        self.database, self.blobs, self._clock = database, blobs, clock
+        super().__init__(database)
+        self.blobs, self._clock = blobs, clock
         self._listeners = tuple(listeners)
 
     # --- repositories ---------------------------------------------------------------------------------------
@@ -67,9 +58,43 @@ class Hub:
         self, tenant: str, repo: RepoId, *, private: bool = True, first: Sequence[Add] = (), author: str = ""
     ) -> Repository:
         """A new repository: empty, or with a first commit of these files. Raises Conflict when it exists."""
+        operations = checked(first) if first else []
+
+        def files(connection: Connection, repository: str) -> Outcome | None:
+            if not operations:
+                return None
+            return Applying(connection, tenant, repository, self.blobs, {}).apply(None, operations)
+
+        return self._create(tenant, repo, private, files, "initial commit", author)
+
+    def duplicate(self, source: Reached, tenant: str, to: RepoId, *, private: bool, author: str) -> Repository:
+        """A new repository with the files of the source's main branch. Whoever calls has asked who may read those."""
+
+        def files(connection: Connection, _repository: str) -> Outcome:
+            head = rows.resolve(connection, source.owner, source.id, "main")
+            root = rows.find_revision(connection, source.owner, source.id, head).tree
+            fetch = rows.fetcher(connection, source.owner, source.id)
+            tree = Tree(root, trees.folder_oid(root, fetch), trees.reachable(root, fetch))
+            if source.owner == tenant:
+                return Outcome(tree, {})
+            digests = {entry.digest for entry in trees.load(root, fetch).values()}
+            return Outcome(tree, stored_files(connection, source.owner, digests))
+
+        return self._create(tenant, to, private, files, f"Duplicate of {source.repo.path}", author)
+
+    def _create(
+        self,
+        tenant: str,
+        repo: RepoId,
+        private: bool,
+        files: Callable[[Connection, str], Outcome | None],
+        message: str,
+        author: str,
+    ) -> Repository:
+        """files: what the first commit holds, None for none; it is given the new row's id."""
         check_repo(repo)
         created, found = self._clock(), secrets.token_hex(8)
-        operations = checked(first) if first else []
+        place = Place(tenant, found, repo, private)
         try:
             with self.database.write() as connection:
                 connection.execute(
@@ -85,41 +110,15 @@ class Hub:
                     )
                 )
                 connection.execute(delete(moved).where(_by_name(moved, tenant, repo)))
-                place = Place(tenant, found, repo, private)
                 self._tell(connection, Created(place))
-                if operations:
-                    change = Applying(connection, tenant, found, self.blobs, {}).apply(None, operations)
-                    revision = _revision(change.tree.oid, None, "initial commit", one_line(author), created)
-                    self._write(connection, place, change.tree, revision, ("branch", "main"), None)
+                first = files(connection, found)
+                if first is not None:
+                    note_files(connection, tenant, first.brought.values())
+                    revision = _revision(first.tree.oid, None, message, one_line(author), created)
+                    self._write(connection, place, first.tree, revision, ("branch", "main"), None)
         except IntegrityError as error:
             raise Conflict(f"{repo.kind} repository", repo.path, "it exists already") from error
         return Repository(repo, created, found, created, private)
-
-    def get(self, tenant: str, repo: RepoId) -> Repository:
-        with self.database.read() as connection:
-            row = rows.find(connection, tenant, repo)
-            return Repository(repo, row.created, row.id, row.modified, row.private, row.gated)
-
-    def repositories(self, tenant: str, kind: RepoKind | None = None) -> list[Repository]:
-        """Sorted by kind, namespace and name."""
-        table = repositories.c
-        query = select(repositories).where(table.tenant == tenant)
-        if kind is not None:
-            query = query.where(table.kind == kind)
-        with self.database.read() as connection:
-            found = connection.execute(query.order_by(table.kind, table.namespace, table.name))
-            return [
-                Repository(
-                    RepoId(row.kind, row.namespace, row.name), row.created, row.id, row.modified, row.private, row.gated
-                )
-                for row in found
-            ]
-
-    def namespaces(self, tenant: str) -> list[str]:
-        """Those in which the tenant has repositories."""
-        query = select(repositories.c.namespace).where(repositories.c.tenant == tenant).distinct()
-        with self.database.read() as connection:
-            return sorted(connection.scalars(query))
 
     def configure(self, tenant: str, repo: RepoId, *, private: bool | None = None, gated: Gating | None = None) -> None:
         """Who else may see the repository, and who may read its files."""
@@ -174,6 +173,16 @@ class Hub:
     def store_small(self, tenant: str, contents: Iterable[bytes]) -> Iterator[StoredFile]:
         """Brings in many files that fit into memory, in their order: several wait for the disk at once."""
         return store_small(self.database, self.blobs, tenant, contents)
+
+    def give(self, source: Reached, tenant: str, digests: Iterable[str]) -> list[str]:
+        """Lets the tenant commit files of the source's main branch; those that are not there. Whoever calls has asked
+        who may read them."""
+        with self.database.write() as connection:
+            head = rows.resolve(connection, source.owner, source.id, "main")
+            entries = rows.load_tree(connection, source.owner, source.id, head).values()
+            known = stored_files(connection, source.owner, {it.digest for it in entries}.intersection(digests))
+            note_files(connection, tenant, known.values())
+        return sorted(set(digests) - known.keys())
 
     def commit(
         self,
@@ -247,6 +256,22 @@ class Hub:
             )
         return revision
 
+    def purge(self, tenant: str, repo: RepoId, digests: Iterable[str]) -> None:
+        """Removes large files from the whole history, which is written anew. Blobs stay until they are collected."""
+        with self.database.write() as connection:
+            row = rows.find(connection, tenant, repo, lock=True)
+            before = {(ref.kind, ref.name): ref.revision for ref in Refs(connection, tenant, row.id).all()}
+            purge(connection, tenant, row.id, frozenset(digests))
+            now = Refs(connection, tenant, row.id).all()
+            changes = [
+                RefChange(ref.full, before[ref.kind, ref.name], ref.revision)
+                for ref in now
+                if before[ref.kind, ref.name] != ref.revision
+            ]
+            if changes:
+                rows.touch(connection, tenant, row.id, self._clock())
+                self._tell(connection, Updated(Place(tenant, row.id, repo, row.private), tuple(changes)))
+
     def _write(
         self,
         connection: Connection,
@@ -274,10 +299,6 @@ class Hub:
 
     # --- refs -----------------------------------------------------------------------------------------------
 
-    def refs(self, tenant: str, repo: RepoId) -> list[Ref]:
-        with self.database.read() as connection:
-            return Refs(connection, tenant, rows.find(connection, tenant, repo).id).all()
-
     def create_ref(self, tenant: str, repo: RepoId, kind: RefKind, name: str, revision: str) -> Ref:
         """A branch, tag or another ref at `revision` (a name or an id). Raises Conflict when it exists."""
         with self.database.write() as connection:
@@ -296,40 +317,6 @@ class Hub:
             known.delete(kind, name)
             change = RefChange(full_ref(kind, name), old, None)
             self._tell(connection, Updated(Place(tenant, row.id, repo, row.private), (change,)))
-
-    # --- reading --------------------------------------------------------------------------------------------
-
-    def resolve(self, tenant: str, repo: RepoId, revision: str = "main") -> str:
-        """The commit id that a ref (a branch comes before a tag), an id or the beginning of one stands for."""
-        with self.database.read() as connection:
-            return rows.resolve(connection, tenant, rows.find(connection, tenant, repo).id, revision)
-
-    def tree(self, tenant: str, repo: RepoId, revision: str = "main") -> list[TreeEntry]:
-        """Every file of the revision, sorted by path. `contents.Contents` lists page by page."""
-        with self.database.read() as connection:
-            repository = rows.find(connection, tenant, repo).id
-            found = rows.resolve(connection, tenant, repository, revision)
-            return [*rows.load_tree(connection, tenant, repository, found).values()]
-
-    def entry(self, tenant: str, repo: RepoId, revision: str, path: str) -> TreeEntry:
-        """One file. Raises NotFound, also when the path is a folder."""
-        with self.database.read() as connection:
-            repository = rows.find(connection, tenant, repo).id
-            found = rows.resolve(connection, tenant, repository, revision)
-            root = rows.find_revision(connection, tenant, repository, found).tree
-            entry = trees.find(root, path, rows.fetcher(connection, tenant, repository))
-        if not isinstance(entry, TreeEntry):
-            raise NotFound("file", path)
-        return entry
-
-    def history(
-        self, tenant: str, repo: RepoId, revision: str = "main", *, offset: int = 0, limit: int = 100
-    ) -> list[Revision]:
-        """The revision and its ancestors, newest first."""
-        with self.database.read() as connection:
-            repository = rows.find(connection, tenant, repo).id
-            found = rows.resolve(connection, tenant, repository, revision)
-            return rows.ancestors(connection, tenant, repository, found, offset, limit)
 
 
 def _by_name(table: Table, tenant: str, repo: RepoId) -> ColumnElement[bool]:

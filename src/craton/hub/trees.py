@@ -116,6 +116,20 @@ def load(root: str, fetch: Fetch) -> dict[str, TreeEntry]:
     return dict(sorted(files.items()))
 
 
+def reachable(root: str, fetch: Fetch) -> Objects:
+    """Every object of the tree."""
+    found: Objects = {}
+    level = {root}
+    while level:
+        folders = fetch(level)
+        pages = fetch({page.digest.hex() for content in folders.values() for page in read_folder(content).pages})
+        found.update(folders)
+        found.update(pages)
+        nodes = (node for content in pages.values() for node in read_page(content) if node.folder)
+        level = {node.digest.hex() for node in nodes} - found.keys()
+    return found
+
+
 def nodes_of(digest: str, fetch: Fetch) -> list[Node]:
     """All entries of one folder, in the order of their names."""
     pages = [page.digest.hex() for page in read_folder(fetch([digest])[digest]).pages]

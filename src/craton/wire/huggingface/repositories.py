@@ -95,7 +95,7 @@ class RepositoryRoutes:
         new = read_body(_NEW, request.body, REFUSED)
         tenant = request.authenticated.tenant
         repo = repo_named(new.type, f"{new.organization or tenant}/{new.name}", tenant)
-        private = _private(new.private, new.visibility)
+        private = chosen_privacy(new.private, new.visibility)
         files = {".gitattributes": ATTRIBUTES, **_readme(repo, new)}
 
         def write() -> str:
@@ -142,7 +142,7 @@ class RepositoryRoutes:
 
     async def _configure(self, request: Request) -> Reply:
         asked = read_body(_SETTINGS, request.body, {})
-        private = _private(asked.private, asked.visibility)
+        private = chosen_privacy(asked.private, asked.visibility)
         gated: Gating | None = None if asked.gated is None else asked.gated or ""
 
         def write() -> dict[str, Any]:
@@ -154,7 +154,7 @@ class RepositoryRoutes:
         return json_reply(200, await asyncio.to_thread(write))
 
 
-def _private(private: bool | None, visibility: str | None) -> bool | None:
+def chosen_privacy(private: bool | None, visibility: str | None) -> bool | None:
     """None: not said. Raises Unsupported for "protected", which lets a Space run whose files nobody may see."""
     if visibility is None:
         return private
