@@ -89,7 +89,10 @@ def _roughly(scalar: pa.Scalar) -> Any:
             return scalar.cast(pa.timestamp("us", scalar.type.tz), safe=False).as_py()
         except (ValueError, OverflowError, pa.ArrowInvalid):
             pass
-    return str(scalar)
+    try:
+        return scalar.cast(pa.string()).as_py()
+    except (ValueError, OverflowError, pa.ArrowNotImplementedError):
+        return None
 
 
 def _media(value: dict[str, Any] | bytes) -> dict[str, Any]:

@@ -11,6 +11,7 @@ import signal
 import socket
 import sys
 import traceback
+from importlib.abc import MetaPathFinder
 from pathlib import Path
 
 import msgspec
@@ -31,7 +32,7 @@ def main() -> None:
     sock = socket.socket(fileno=int(sys.argv[1]))
     sys.dont_write_bytecode = True
     os.environ["ARROW_DEFAULT_MEMORY_POOL"] = "system"  # gives back what it does not need
-    sys.modules["pandas"] = None  # type: ignore[assignment]  # where it is installed, pyarrow would import it
+    sys.meta_path.insert(0, _WithoutPandas())
     import pyarrow as pa
 
     pa.set_cpu_count(1)
@@ -47,6 +48,14 @@ def main() -> None:
             sock.sendall(encode(answer))
 
 
+class _WithoutPandas(MetaPathFinder):
+    """Where it is installed, pyarrow would import it, and give other values for the same file."""
+
+    def find_spec(self, fullname: str, path: object = None, target: object = None) -> None:
+        if fullname == "pandas":
+            raise ModuleNotFoundError(fullname)
+
+
 def _answer(order: Order) -> Answer | Failed:
     import pyarrow as pa
 
@@ -59,8 +68,6 @@ def _answer(order: Order) -> Answer | Failed:
         error = raised
     except (MemoryError, pa.ArrowMemoryError):
         error = TooLarge("The memory to read the file", order.limits.megabytes, unit="megabytes")
-    except RecursionError:
-        error = Damaged("The file", "it is nested too deep")
     except Exception:  # what libraries raise on broken files is of every kind
         traceback.print_exc()
         error = Damaged("The file", "its format is broken")

@@ -7,7 +7,7 @@ from itertools import islice
 from typing import TYPE_CHECKING
 
 import pyarrow as pa
-import pyarrow.parquet as pq  # type: ignore[import-untyped,import-not-found,unused-ignore]
+import pyarrow.parquet as pq
 
 from craton.core.errors import Damaged, Unsupported
 from craton.data.viewing.cells import PageBuilder

@@ -51,7 +51,7 @@ def _feature(said: Any, depth: int) -> Feature:
         return _fields(said, depth)
     if not isinstance(said, dict) or not said or depth > MAX_DEPTH:
         raise _Unclear
-    kind = next(iter(said))
+    kind = next((key for key in (*_LISTS, "struct", "dtype") if key in said), next(iter(said)))
     inner, rest = said[kind], {key: value for key, value in said.items() if key != kind}
     if kind in _LISTS:
         of = _feature({"dtype": inner} if isinstance(inner, str) else inner, depth + 1)

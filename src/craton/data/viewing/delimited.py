@@ -11,8 +11,8 @@ from collections.abc import Iterator
 from enum import IntEnum
 
 import pyarrow as pa
-import pyarrow.compute as pc  # type: ignore[import-untyped,import-not-found,unused-ignore]
-import pyarrow.csv as pc_csv  # type: ignore[import-untyped,import-not-found,unused-ignore]
+import pyarrow.compute as pc
+import pyarrow.csv as pc_csv
 
 from craton.core.errors import Damaged, TooLarge
 from craton.data.viewing.features import features_of
@@ -26,6 +26,7 @@ _MISSING = (
     *("NULL", "NaN", "None", "n/a", "nan", "null"),
 )
 _BOOLS = pa.array(["True", "False", "TRUE", "FALSE", "true", "false"])
+_HEXADECIMAL = r"^\s*[+-]?0[xX]"  # a number to Arrow, not to pandas
 _LONG_INTEGER = r"^[+-]?\d{19,}$"
 _HEAD = 1 << 16
 
@@ -67,6 +68,8 @@ class _Column:
 def _fits(values: pa.Array, kind: _Kind) -> bool:
     if kind is _Kind.TEXT:
         return True
+    if kind is not _Kind.BOOL and pc.any(pc.match_substring_regex(values, _HEXADECIMAL)).as_py():
+        return False
     if kind is _Kind.BOOL:
         return bool(pc.all(pc.is_in(values, value_set=_BOOLS)).as_py())
     try:
@@ -143,6 +146,7 @@ class CsvTable:
 
     def _text(self) -> Iterator[pa.RecordBatch]:
         with Unpacked(self._source, self._limits) as stream:
+            waiting: pa.RecordBatch | None = None
             try:
                 reader = pc_csv.open_csv(
                     pa.PythonFile(stream, mode="r"),
@@ -160,12 +164,16 @@ class CsvTable:
                         quoted_strings_can_be_null=True,
                     ),
                 )
-                yield from reader
-            except StopIteration:
-                return
+                for batch in reader:
+                    if waiting is not None:
+                        yield waiting
+                    waiting = batch
             except pa.ArrowInvalid as error:
-                raise self._reason(str(error)) from None
+                if not stream.cut:
+                    raise self._reason(str(error)) from None
             self._cut = stream.cut
+            if waiting is not None:  # where reading stopped, a row may have been cut
+                yield waiting.slice(0, waiting.num_rows - 1) if stream.cut else waiting
 
     def _reason(self, said: str) -> Damaged | TooLarge:
         """Arrow's sentence in ours; what is not known is not repeated, for it may hold the file's text."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-import duckdb  # type: ignore[import-not-found,unused-ignore]
+import duckdb
 import msgspec
 
 from craton.core.errors import InvalidRequest

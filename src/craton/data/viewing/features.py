@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
-import pyarrow as pa  # type: ignore[import-untyped,import-not-found,unused-ignore]
+import pyarrow as pa
 
 from craton.core.errors import Unsupported
 from craton.data.viewing.values import Feature

@@ -8,13 +8,13 @@ from typing import Any
 
 import msgspec
 import pyarrow as pa
-import pyarrow.json as pj  # type: ignore[import-untyped,import-not-found,unused-ignore]
+import pyarrow.json as pj
 
 from craton.core.errors import Damaged, TooLarge, Unsupported
 from craton.data.viewing.features import features_of
 from craton.data.viewing.frames import Source
 from craton.data.viewing.limits import ViewLimits
-from craton.data.viewing.streams import Unpacked, whole_lines
+from craton.data.viewing.streams import PIECE, Unpacked, whole_lines
 from craton.data.viewing.values import Feature
 
 _MARK = b"\xef\xbb\xbf"  # UTF-8's byte order mark
@@ -127,19 +127,14 @@ class JsonTable:
         with Unpacked(self._source, self._limits) as stream:
             if stream.peek(3) == _MARK:
                 stream.read(3)
-            head = stream.peek(64).lstrip()
+            head = stream.peek(PIECE).lstrip()
             if not head:
                 raise Damaged(repr(self._source.name), "it is empty")
-            if head.startswith(b"[") or self._source.options.field:
+            first, ends, _ = head.partition(b"\n")
+            if head.startswith(b"[") or self._source.options.field or (ends and not _is_json(first)):
                 yield from self._document(self._rest(stream))
-                return
-            first = True
-            for piece in whole_lines(stream, self._source.name, self._limits):
-                if first and not _is_json(piece.split(b"\n", 1)[0]):
-                    yield from self._document(piece + self._rest(stream))
-                    return
-                first = False
-                yield piece
+            else:
+                yield from whole_lines(stream, self._source.name, self._limits)
             self._cut = stream.cut
 
     def _rest(self, stream: Unpacked) -> bytes:

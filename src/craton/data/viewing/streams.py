@@ -52,10 +52,10 @@ class Unpacked(io.RawIOBase):
             ahead, self._ahead = self._ahead, b""
             return ahead if size < 0 or len(ahead) <= size else self._split(ahead, size)
         room = self._limits.source_bytes - self._seen
-        if room <= 0:
-            self.cut = True
-            return b""
         try:
+            if room <= 0:
+                self.cut = bool(self._file.read(1)) or self.cut
+                return b""
             data = self._file.read(min(PIECE if size < 0 else size, room))
         except (OSError, EOFError, ValueError) as error:
             raise Damaged(repr(self._name), "it cannot be unpacked") from error
@@ -95,5 +95,5 @@ def whole_lines(stream: Unpacked, name: str, limits: ViewLimits) -> Iterator[byt
             continue
         yield rest + data[:end]
         rest = data[end:]
-    if rest.strip():
+    if rest.strip() and not stream.cut:
         yield rest

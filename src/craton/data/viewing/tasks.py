@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from typing import Any
 
-from craton.core.errors import Unsupported
+from craton.core.errors import Damaged, Unsupported
 from craton.data.viewing.converting import convert, head
 from craton.data.viewing.frames import Convert, Describe, Filter, Head, Measure, Search, Task, Window
 from craton.data.viewing.limits import ViewLimits
@@ -15,7 +15,14 @@ from craton.data.viewing.windows import window
 
 
 def perform(task: Task, limits: ViewLimits) -> Any:
-    """The value that the task's docstring names."""
+    """The value that the task's docstring names. Raises Damaged, TooLarge, Unsupported, InvalidRequest."""
+    try:
+        return _perform(task, limits)
+    except RecursionError:
+        raise Damaged("The file", "it is nested too deep") from None
+
+
+def _perform(task: Task, limits: ViewLimits) -> Any:
     if isinstance(task, Head):
         return head(task.source, task.rows, task.features, limits)
     if isinstance(task, Convert):
