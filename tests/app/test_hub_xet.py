@@ -174,6 +174,9 @@ def test_who_may_read_a_repository_may_read_its_files_and_no_others(
             bob.run("download", repo, hash, 200_000, out)
     with pytest.raises(OSError, match=r"403|404|Forbidden"):
         bob.run("upload", shared, path)
+    path.write_bytes(b"from bob" * 10_000)
+    [[_, digest]] = bob.run("upload", shared, path, revision="main?create_pr=1")
+    firm.commit(shared, "main", Add("theirs.bin", digest, 80_000, True))  # as if merged: the bytes are the owner's now
     firm.platform.hub.configure("alice", shared, private=True)
     with pytest.raises(OSError, match=r"404|Not Found|not found"):
         bob.run("download", shared, hashes[0], 200_000, out)

@@ -7,10 +7,12 @@ import time
 from craton.access.tickets import Tickets
 from craton.app.platform import Platform
 from craton.hub.admission import Admission
+from craton.hub.collaboration.pulls import PullRequests
 from craton.hub.reaching import Reaching
 from craton.hub.xet.sharing import Sharing
 from craton.hub.xet.store import XetStore
 from craton.wire.huggingface.dialect import Part
+from craton.wire.huggingface.writing import Writing
 from craton.wire.huggingface.xet_downloads import XetDownloads
 from craton.wire.huggingface.xet_keeping import XetKeepingRoutes
 from craton.wire.huggingface.xet_passes import XetPasses
@@ -21,12 +23,13 @@ from craton.wire.huggingface.xet_uploads import XetUploads
 class RunningXet:
     """passes: what its routes take for credentials."""
 
-    def __init__(self, platform: Platform, reaching: Reaching) -> None:
+    def __init__(self, platform: Platform, reaching: Reaching, pulls: PullRequests) -> None:
         self.store = XetStore(platform.database, platform.blobs, time.time, platform.settings.hub.keep)
         self.passes = XetPasses(Tickets(platform.keys, time.time))
-        sharing = Sharing(platform.hub, reaching, Admission(platform.database))
+        admission = Admission(platform.database)
+        sharing = Sharing(platform.hub, reaching, admission)
         self.parts: list[Part] = [
-            XetTokenRoutes(platform.hub, reaching, sharing, self.passes),
+            XetTokenRoutes(platform.hub, Writing(reaching, admission, pulls), sharing, self.passes),
             XetUploads(self.store, self.passes),
             XetDownloads(self.store, sharing, self.passes),
             XetKeepingRoutes(reaching, self.store.policies),

@@ -5,20 +5,20 @@ from __future__ import annotations
 import asyncio
 
 from craton.core.access import Action
-from craton.hub.reaching import Reaching
 from craton.hub.repositories import Hub
 from craton.hub.xet.sharing import Sharing
 from craton.wire.http import Reply, Request, Route, json_reply
 from craton.wire.huggingface.links import base_url
 from craton.wire.huggingface.naming import api_patterns, hub_route, repo_of, revision_of
+from craton.wire.huggingface.writing import Writing
 from craton.wire.huggingface.xet_passes import PREFIX, READ, WRITE, Grant, XetPasses
 
 
 class XetTokenRoutes:
     """GET .../xet-read-token/REVISION and .../xet-write-token/REVISION."""
 
-    def __init__(self, hub: Hub, reaching: Reaching, sharing: Sharing, passes: XetPasses) -> None:
-        self._hub, self._reaching, self._sharing, self._passes = hub, reaching, sharing, passes
+    def __init__(self, hub: Hub, writing: Writing, sharing: Sharing, passes: XetPasses) -> None:
+        self._hub, self._writing, self._sharing, self._passes = hub, writing, sharing, passes
 
     def routes(self) -> list[Route]:
         return [
@@ -35,8 +35,7 @@ class XetTokenRoutes:
 
     async def write(self, request: Request) -> Reply:
         """The revision need not be there yet: the first commit makes it."""
-        tenant = request.authenticated.tenant
-        reached = await asyncio.to_thread(self._reaching.reach, tenant, repo_of(request), "write")
+        reached = await asyncio.to_thread(self._writing.reach, request, repo_of(request), revision_of(request))
         return self._reply(request, WRITE, Grant(reached.owner, reached.id, reached.repo))
 
     def _readable(self, request: Request) -> Grant:

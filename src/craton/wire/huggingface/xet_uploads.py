@@ -21,7 +21,7 @@ from craton.hub.xet.store import XetStore
 from craton.wire.feeding import Feeder
 from craton.wire.http import Reply, Request, Route, json_reply
 from craton.wire.huggingface.naming import hub_route
-from craton.wire.huggingface.xet_passes import PREFIX, XetPasses
+from craton.wire.huggingface.xet_passes import PREFIX, Grant, XetPasses
 
 UPLOADS = 16  # xorbs that are taken in at once
 SHARDS = 2  # shards that are worked on at once
@@ -99,15 +99,15 @@ class XetUploads:
     def _start(self, request: Request) -> asyncio.Task[None]:
         """Goes on when the client leaves: it will ask again, and then it is done."""
         grant = self._passes.grant(request, write=True)
-        work = asyncio.create_task(self._register(request.authenticated.tenant, request.body, grant.id))
+        work = asyncio.create_task(self._register(request.authenticated.tenant, request.body, grant))
         self._working.add(work)
         work.add_done_callback(self._working.discard)
         return work
 
-    async def _register(self, tenant: str, shard: bytes, repository: str) -> None:
+    async def _register(self, tenant: str, shard: bytes, grant: Grant) -> None:
         async with self._shards:
-            keeper = await asyncio.to_thread(self._store.policies.keeper, tenant, repository)
-            await asyncio.to_thread(self._store.files.register, tenant, shard, keeper)
+            keeper = await asyncio.to_thread(self._store.policies.keeper, grant.owner, grant.id)
+            await asyncio.to_thread(self._store.files.register, tenant, shard, keeper, grant.owner)
 
 
 async def _steps(work: asyncio.Task[None]) -> AsyncIterator[bytes]:
