@@ -74,7 +74,7 @@ class Server:
         )
         self.gateway = Gateway(
             self.services,
-            Authenticator(platform.keys, time.time, self._hub.xet.passes, strangers=platform.settings.hub.anonymous),
+            Authenticator(platform.keys, time.time, self._hub.passes, strangers=platform.settings.hub.anonymous),
             Fallback(write_unrouted, write_anthropic_error, write_openai_error, SPOKEN_SERVICES, refuse_service),
             lifecycle=self,
             observer=self,

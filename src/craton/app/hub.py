@@ -8,9 +8,11 @@ from typing import TYPE_CHECKING
 from craton.app.collaboration import RunningCollaboration
 from craton.app.platform import Platform
 from craton.app.repositories import RunningRepositories
+from craton.app.transfer import RunningTransfer
 from craton.app.viewing import RunningViewer
 from craton.app.xet import RunningXet
 from craton.hub.reaching import Reaching
+from craton.wire.authentication import AnyPasses
 from craton.wire.huggingface.dialect import HuggingFaceDialect, Part
 
 if TYPE_CHECKING:
@@ -18,27 +20,40 @@ if TYPE_CHECKING:
 
 
 class RunningHub:
-    """Built once. `dialect` is what the server mounts; `start` and `stop` with the server."""
+    """Built once. `dialect` is what the server mounts, `passes` the credentials that it takes beside keys; `start` and
+    `stop` with the server."""
 
     def __init__(self, platform: Platform, client: Callable[[], httpx.AsyncClient]) -> None:
         """client: gives the one outgoing client."""
         self.reaching = Reaching(platform.database)
-        self.xet = RunningXet(platform, self.reaching)
         self.collaboration = RunningCollaboration(platform, self.reaching, client)
+        self.xet = RunningXet(platform, self.reaching, self.collaboration.pulls)
         self.viewer = RunningViewer(platform, self.reaching)
         self.repositories = RunningRepositories(platform, self.reaching)
+        self.transfer = RunningTransfer(
+            platform, self.reaching, self.collaboration.pulls, self.repositories.downloads.count
+        )
+        self.passes = AnyPasses(self.xet.passes, self.transfer.passes)
         self.dialect = HuggingFaceDialect(self._parts())
 
     def _parts(self) -> list[Part]:
         """Each is about one noun."""
-        return [*self.repositories.parts, *self.collaboration.parts, *self.xet.parts, *self.viewer.parts]
+        return [
+            *self.repositories.parts,
+            *self.transfer.parts,
+            *self.collaboration.parts,
+            *self.xet.parts,
+            *self.viewer.parts,
+        ]
 
     def start(self) -> None:
         self.repositories.start()
+        self.transfer.start()
         self.collaboration.start()
         self.viewer.start()
 
     async def stop(self) -> None:
         await self.repositories.stop()
+        await self.transfer.stop()
         await self.collaboration.stop()
         await self.viewer.stop()

@@ -18,6 +18,7 @@ import uvicorn
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
 from craton.app.address import Running, running
+from craton.app.sending import EXTENSION, FileSendingCycle
 from craton.wire.gateway import MAX_HEADERS, MAX_PATH
 
 GRACE_SECONDS = 10  # for requests in flight when the server is told to stop
@@ -60,6 +61,9 @@ class CappedProtocol(HttpToolsProtocol):
         self._framing_bytes, self._in_head = 0, False
         self._calm()
         super().on_headers_complete()
+        if self.cycle is not None and self.transport.get_extra_info("sslcontext") is None:
+            self.cycle.__class__ = FileSendingCycle  # uvicorn asks nobody what to make; nothing of it has run yet
+            self.scope["extensions"] = {EXTENSION: {}}
 
     def on_body(self, body: bytes) -> None:
         self._framing_bytes -= len(body) * (1 + _FRAMING_PER_BYTE)

@@ -27,6 +27,17 @@ class Passes(Protocol):
         ...
 
 
+class AnyPasses:
+    """The passes of several sets of paths."""
+
+    def __init__(self, *passes: Passes) -> None:
+        self._passes = passes
+
+    def caller(self, request: Request) -> Caller | None:
+        found = (passes.caller(request) for passes in self._passes)
+        return next((caller for caller in found if caller is not None), None)
+
+
 class Authenticator:
     """Checks in two steps: `precheck` needs no body and turns most strangers away before one is read."""
 

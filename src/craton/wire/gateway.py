@@ -19,11 +19,13 @@ from craton.core.access import Action, Caller
 from craton.core.errors import CratonError, Internal, NotFound, TooLarge
 from craton.wire.authentication import Authenticator
 from craton.wire.fallback import Fallback
+from craton.wire.file_body import FileBody
 from craton.wire.http import Reply, Request, Route, Table
 
 MAX_HEADERS = 64 * 1024  # bytes of names and values together
 MAX_PATH = 8 * 1024  # characters of path and query
 DEFAULT_MAX_BODY = 1024 * 1024
+FILES = "http.response.zerocopysend"  # the ASGI extension by which a server sends files by itself
 WATCH_AFTER = 0.02  # seconds until a request is watched for its client's leaving
 
 Scope = MutableMapping[str, Any]
@@ -109,7 +111,7 @@ class Gateway:
             status = outgoing.reply.status
             if not incoming.begun and "expect" in request.headers:
                 outgoing.reply.headers["connection"] = "close"  # a body that was not asked for may not come
-            await _send(outgoing, request, send)
+            await _send(outgoing, request, send, FILES in scope.get("extensions", ()))
         except asyncio.CancelledError:
             if not leaving.noticed:
                 raise
@@ -151,7 +153,7 @@ class Gateway:
         if request.stream is None:
             leaving.watch()
         reply = await route.handler(request)
-        if isinstance(reply.body, bytes):
+        if isinstance(reply.body, bytes | FileBody):
             return _Outgoing(reply)
         return _Outgoing(reply, await anext(reply.body, b""))
 
@@ -309,7 +311,7 @@ async def _read_body(request: Request, receive: Receive, limit: int) -> bytes:
             return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
 
-async def _send(outgoing: _Outgoing, request: Request, send: Send) -> None:
+async def _send(outgoing: _Outgoing, request: Request, send: Send, sends_files: bool) -> None:
     reply = outgoing.reply
     headers = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in reply.headers.items()]
     if isinstance(reply.body, bytes):
@@ -319,9 +321,13 @@ async def _send(outgoing: _Outgoing, request: Request, send: Send) -> None:
         return
     try:
         await send({"type": "http.response.start", "status": reply.status, "headers": headers})
-        await send({"type": "http.response.body", "body": outgoing.first, "more_body": True})
-        async for chunk in reply.body:
-            await send({"type": "http.response.body", "body": chunk, "more_body": True})
+        if isinstance(reply.body, FileBody) and sends_files:
+            file = reply.body
+            await send({"type": FILES, "file": file.file.fileno(), "offset": file.start, "count": file.count})
+        else:
+            await send({"type": "http.response.body", "body": outgoing.first, "more_body": True})
+            async for chunk in reply.body:
+                await send({"type": "http.response.body", "body": chunk, "more_body": True})
     except Exception:
         # The dialects write errors into their streams; one that comes this far can only be told by cutting the
         # connection, so that the client does not take half an answer for a whole one.
@@ -332,7 +338,7 @@ async def _send(outgoing: _Outgoing, request: Request, send: Send) -> None:
     await send({"type": "http.response.body", "body": b"", "more_body": False})
 
 
-async def _close(stream: AsyncIterator[bytes]) -> None:
+async def _close(stream: AsyncIterator[bytes] | FileBody) -> None:
     close = getattr(stream, "aclose", None)
     if close is not None:
         await close()

@@ -12,6 +12,7 @@ import msgspec
 
 from craton.core.access import Action, Caller
 from craton.core.errors import CratonError, InvalidRequest
+from craton.wire.file_body import FileBody
 
 MAX_JSON_DEPTH = 64
 _STRINGS = re.compile(rb'(?s)"(?:[^"\\]++|\\.)*+"(?:[^"\[\]{}]*+"(?:[^"\\]++|\\.)*+")*+')  # with no bracket between
@@ -73,10 +74,10 @@ class Request:
 @dataclass(slots=True)
 class Reply:
     """body: bytes, or a stream whose first item is awaited before the status line is sent,
-    so that an error raised before the first byte still gets its proper status."""
+    so that an error raised before the first byte still gets its proper status; or a part of a file."""
 
     status: int
-    body: bytes | AsyncIterator[bytes]
+    body: bytes | AsyncIterator[bytes] | FileBody
     headers: dict[str, str] = field(default_factory=dict)
 
 

@@ -39,6 +39,9 @@ class ChunkedBlobs:
             self.plain.put(contents(self.plain, recipe.parts), expected=digest)
         return self.plain.path(digest)
 
+    def at_hand(self, digest: str) -> Path | None:
+        return self.plain.at_hand(digest)
+
     def exists(self, digest: str) -> bool:
         return self.plain.exists(digest) or self._size(digest) is not None
 

@@ -140,7 +140,8 @@ def _checked(found: Large) -> Large:
 
 def _lines(blocks: Iterator[bytes]) -> Iterator[tuple[int, bytes]]:
     """Lines with something on them, numbered from 1. What is unfinished is joined only once its end is there."""
-    number, parts, size = 1, [], 0
+    parts: list[bytes] = []
+    number, size = 1, 0
     for block in blocks:
         pieces = block.split(b"\n")
         for piece in pieces[:-1]:

@@ -40,7 +40,7 @@ class Object(Struct, frozen=True):
 class Batch(Struct, frozen=True):
     objects: list[Object]
     operation: str = "upload"
-    transfers: list[str] = ["basic"]
+    transfers: tuple[str, ...] = ("basic",)
     hash_algo: str = "sha256"
 
 
