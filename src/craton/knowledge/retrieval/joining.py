@@ -34,19 +34,19 @@ class Viewer(Struct, frozen=True):
     user: str
 
 
-class _Hit(Struct, frozen=True, array_like=True):
-    """A piece, and where it stands in its chunk."""
+class Place(Struct, frozen=True, array_like=True):
+    """A piece, and where it stands in which chunk."""
 
     number: int
+    chunk: int
     start: int
     end: int
 
 
-_HITS = msgspec.json.Decoder(list[_Hit])
+_PLACES = msgspec.json.Decoder(list[Place])
 
-
-Spans = dict[int, tuple[int, int]]
-"""Piece number -> where it stands in its chunk."""
+Places = dict[int, Place]
+"""By the number of the piece."""
 
 
 def epoch_of(connection: Connection, base: KnowledgeBase) -> int:
@@ -69,16 +69,16 @@ def beyond(connection: Connection, base: KnowledgeBase) -> bool:
     return connection.scalar(query) is not None
 
 
-def current(connection: Connection, base: KnowledgeBase, numbers: Sequence[int]) -> Spans:
+def current(connection: Connection, base: KnowledgeBase, numbers: Sequence[int]) -> Places:
     """Of these pieces those of their documents' current generation. Who may see them is asked for each that is about
     to be shown (`Chunks.passages`): the index has asked already, for all of them."""
-    return {hit.number: (hit.start, hit.end) for hit in _hits(connection, base, numbers)}
+    return {place.number: place for place in _places(connection, base, numbers)}
 
 
-def _hits(connection: Connection, base: KnowledgeBase, numbers: Sequence[int]) -> Sequence[_Hit]:
+def _places(connection: Connection, base: KnowledgeBase, numbers: Sequence[int]) -> Sequence[Place]:
     """SQLite gives them in one row of JSON, asked for with one parameter: its driver gives the interpreter up for each
     row, and with several hundred of them a thread of a busy server stands in line as often to have it back."""
-    columns = (_pieces.number, _pieces.start, _pieces.end)
+    columns = (_pieces.number, _pieces.chunk, _pieces.start, _pieces.end)
     theirs = and_(
         _pieces.tenant == base.tenant,
         _pieces.base == base.id,
@@ -87,7 +87,7 @@ def _hits(connection: Connection, base: KnowledgeBase, numbers: Sequence[int]) -
     )
     if connection.dialect.name != "sqlite":
         rows = select(*columns).join(tables.documents, _current()).where(_pieces.number.in_(numbers), theirs)
-        return [_Hit(*row) for row in connection.execute(rows)]
+        return [Place(*row) for row in connection.execute(rows)]
     asked = sql.json_each(msgspec.json.encode(numbers).decode()).table_valued("value")
     query = (
         select(sql.json_group_array(sql.json_array(*columns)))
@@ -95,7 +95,7 @@ def _hits(connection: Connection, base: KnowledgeBase, numbers: Sequence[int]) -
         .join(tables.documents, _current())
         .where(_pieces.number.in_(select(asked.c.value)), theirs)
     )
-    return _HITS.decode(connection.execute(query).scalar_one())
+    return _PLACES.decode(connection.execute(query).scalar_one())
 
 
 class Chunks:
@@ -111,7 +111,7 @@ class Chunks:
         rows = [self._rows[candidate.chunk] for candidate in candidates]
         return ["" if row is None else row.text for row in rows]
 
-    def passages(self, spans: Spans, candidates: Sequence[Candidate]) -> Iterator[tuple[Candidate, Passage]]:
+    def passages(self, places: Places, candidates: Sequence[Candidate]) -> Iterator[tuple[Candidate, Passage]]:
         """The candidates with their texts, in their order, read as far as they are asked for; without those that the
         viewer may not see, whatever the index thought."""
         for part in _batches(candidates):
@@ -122,7 +122,7 @@ class Chunks:
                     continue
                 document = decode(row.value, Document)
                 if _admits(self._viewer, document):
-                    yield candidate, _passage(row, document, candidate, spans)
+                    yield candidate, _passage(row, document, candidate, places)
 
     def _read(self, candidates: Sequence[Candidate]) -> None:
         missing = [candidate.chunk for candidate in candidates if candidate.chunk not in self._rows]
@@ -148,7 +148,7 @@ class Chunks:
         self._rows.update((row.number, row) for row in self._connection.execute(query).all())
 
 
-def _passage(row: Row[Any], document: Document, candidate: Candidate, spans: Spans) -> Passage:
+def _passage(row: Row[Any], document: Document, candidate: Candidate, places: Places) -> Passage:
     return Passage(
         document=document.id,
         chunk=row.number,
@@ -162,15 +162,15 @@ def _passage(row: Row[Any], document: Document, candidate: Candidate, spans: Spa
         end=row.end,
         page=row.page,
         heading=row.heading,
-        matched=_spans([spans[piece] for piece in candidate.pieces if piece in spans]),
+        matched=_spans([places[piece] for piece in candidate.pieces if piece in places]),
         metadata=document.metadata,
     )
 
 
-def _spans(spans: Sequence[tuple[int, int]]) -> tuple[tuple[int, int], ...]:
+def _spans(places: Sequence[Place]) -> tuple[tuple[int, int], ...]:
     """In order, those that overlap or touch joined."""
     joined: list[tuple[int, int]] = []
-    for start, end in sorted(spans):
+    for start, end in sorted((place.start, place.end) for place in places):
         if joined and start <= joined[-1][1]:
             joined[-1] = (joined[-1][0], max(end, joined[-1][1]))
         else:
