@@ -88,10 +88,7 @@ def _points(count: int, dimensions: int) -> Iterator[list[Point]]:
         size = min(BATCH, count - start)
         made = vectors(start, size, dimensions, _clusters(count))
         words = texts(start, size, TEXT_WORDS)
-        yield [
-            Point(start + i + 1, (start + i) // 2, f"d{(start + i) // 20}", made[i].tobytes(), words[i], {}, Access())
-            for i in range(size)
-        ]
+        yield [Point(start + i + 1, made[i].tobytes(), words[i], {}, Access()) for i in range(size)]
 
 
 def _clusters(points: int) -> int:
@@ -197,7 +194,7 @@ def _raw(folder: Path, dimensions: int) -> None:
     import qdrant_edge as edge
 
     from craton.index.analysis import query_terms
-    from craton.index.edge.shard import DENSE, LEXICAL, SHOWN, _config, _point
+    from craton.index.edge.shard import DENSE, LEXICAL, _config, _point
 
     settings = EdgeSettings()
     shard = edge.EdgeShard.load(os.path.realpath(folder / "raw"))
@@ -212,7 +209,7 @@ def _raw(folder: Path, dimensions: int) -> None:
             (edge.Query.Nearest(edge.SparseVector(terms, [1.0] * len(terms)), using=LEXICAL), None),
         ):
             params = edge.SearchParams(hnsw_ef=ef)
-            shard.query(edge.QueryRequest(limit=LIMIT, query=query, params=params, with_payload=SHOWN))
+            shard.query(edge.QueryRequest(limit=LIMIT, query=query, params=params))
         times.append(time.perf_counter() - started)
     shard.close()
     (folder / "fresh").mkdir()

@@ -132,9 +132,7 @@ def write(database: Database, base: KnowledgeBase, legs: Legs) -> Sequence[Point
                      "embedded": "", "vector": half}
                 )  # fmt: skip
                 (vector,) = from_rows([half])
-                points.append(
-                    Point(len(pieces), len(chunks), name, vector, legs.worded[len(points)], {}, document.access)
-                )
+                points.append(Point(len(pieces), vector, legs.worded[len(points)], {}, document.access))
     with database.write() as connection:
         connection.execute(
             insert(tables.bases).values(

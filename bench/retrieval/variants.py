@@ -127,7 +127,7 @@ def _rank(candidate: Candidate) -> tuple[float, int]:
 
 def _ordered(legs: Legs, order: Callable[[int, list[Candidate]], list[Candidate]]) -> Matrix:
     scores = np.full(legs.dense.shape, -1.0)
-    current = range(len(legs.pieces))
+    current = dict(enumerate(legs.chunks.tolist()))
     for row in range(len(scores)):
         found = Found(_hits(legs, legs.dense_pieces[row]), _hits(legs, legs.lexical_pieces[row], 0.0))
         for candidate in reversed(order(row, ranked(found, current))):
@@ -137,7 +137,7 @@ def _ordered(legs: Legs, order: Callable[[int, list[Candidate]], list[Candidate]
 
 def _hits(legs: Legs, scores: Matrix, above: float = -math.inf, depth: int = 200) -> tuple[Hit, ...]:
     best = np.argsort(-scores, kind="stable")[:depth]
-    return tuple(Hit(int(one), int(legs.chunks[one]), "", float(scores[one])) for one in best if scores[one] > above)
+    return tuple(Hit(int(one), float(scores[one])) for one in best if scores[one] > above)
 
 
 def reciprocal_ranks(legs: Legs, constant: int, share: float, depth: int = 100) -> Matrix:

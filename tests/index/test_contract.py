@@ -78,7 +78,7 @@ async def test_what_was_written_is_found_by_the_next_search(index: Index) -> Non
     found = await index.search(Search(TENANT, 5, vector=unit(2)[0].tobytes(), text="how do I rotate a key"))
     assert found.dense[0].id == 2
     assert found.dense[0].score == pytest.approx(1, abs=2e-3)
-    assert [(hit.id, hit.chunk, hit.document) for hit in found.lexical] == [(1, 10, "document-1")]
+    assert [hit.id for hit in found.lexical] == [1]
     assert await index.count() == 2
 
 

@@ -83,8 +83,6 @@ def point(
 ) -> Point:
     return Point(
         id=number,
-        chunk=number % 10**9 * 10,
-        document=f"document-{number % 7}",
         vector=vector or unit(number)[0].tobytes(),
         text=text,
         metadata=metadata or {},

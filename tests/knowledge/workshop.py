@@ -165,10 +165,7 @@ class MemoryIndex:
         self._check()
         assert search.vector is not None
         query = np.frombuffer(search.vector, np.float32)
-        hits = [
-            Hit(point.id, point.chunk, point.document, float(np.frombuffer(point.vector, np.float32) @ query))
-            for point in self.points.values()
-        ]
+        hits = [Hit(point.id, float(np.frombuffer(point.vector, np.float32) @ query)) for point in self.points.values()]
         return Found(dense=tuple(sorted(hits, key=lambda hit: (-hit.score, hit.id))[: search.limit]))
 
     async def count(self) -> int:

@@ -187,6 +187,6 @@ def _points(first: int, count: int) -> list[Point]:
     begin = first - (first - 1) % BATCH
     made, words = _vectors(begin), texts(begin, BATCH, 60)
     return [
-        Point(n, n // 2, f"d{n // 20}", made[n - begin].tobytes(), f"{words[n - begin]} only{n}", {}, Access())
+        Point(n, made[n - begin].tobytes(), f"{words[n - begin]} only{n}", {}, Access())
         for n in range(first, min(first + count, begin + BATCH))
     ]

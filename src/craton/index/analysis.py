@@ -10,8 +10,9 @@ import re
 import unicodedata
 import zlib
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from functools import cache, lru_cache
+from itertools import chain, islice
 from threading import Lock
 from typing import Any
 
@@ -46,19 +47,26 @@ def query_terms(text: str) -> list[int]:
     return list(dict.fromkeys(_terms(text)))
 
 
+def terms_of(words: Iterable[str]) -> dict[str, int]:
+    """Each word that can be searched for, with its term. words: as `words` gives them, any number of times each."""
+    return {word: _term(word[:LONGEST_WORD]) for word in words if word not in _STOP}
+
+
+def words(text: str) -> list[str]:
+    """The words of a text as they are looked at: lower-cased, in order. Most texts are ASCII, where the slow part
+    (other spellings of the same character, scripts without spaces) has nothing to do."""
+    if text.isascii():
+        return _WORD.findall(text.lower())
+    found = _WORD.findall(unicodedata.normalize("NFKC", text).lower())
+    return list(chain.from_iterable(map(_parts, found)))
+
+
 def _terms(text: str) -> Iterator[int]:
-    left = MAX_TERMS
-    for found in _WORD.finditer(unicodedata.normalize("NFKC", text).lower()):
-        for word in _words(found[0]):
-            if word in _STOP:
-                continue
-            if not left:
-                return
-            left -= 1
-            yield _term(word[:LONGEST_WORD])
+    searched = (word for word in words(text) if word not in _STOP)
+    return (_term(word[:LONGEST_WORD]) for word in islice(searched, MAX_TERMS))
 
 
-def _words(word: str) -> Iterator[str]:
+def _parts(word: str) -> Iterator[str]:
     """The word itself, or its parts: "iPhone用" is a word and a character; "東京都" is two pairs."""
     if word.isascii():
         yield word
@@ -82,9 +90,9 @@ def _term(word: str) -> int:
 
 @cache
 def _stemmer() -> Any:
-    import snowballstemmer  # type: ignore[import-untyped]  # brings thirty languages: only when it is needed
+    import Stemmer  # Snowball's own C code: only when it is needed
 
-    return snowballstemmer.stemmer("english")
+    return Stemmer.Stemmer("english", 0)  # `_term` remembers words already
 
 
 _stemming = Lock()  # a stemmer keeps the word that it is at in itself

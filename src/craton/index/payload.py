@@ -3,7 +3,7 @@
 Qdrant's own comparisons are not those of `matching`: they know no order of strings, and reach a number through text. So
 everything is kept in forms that it compares exactly:
 
-t  the tenant            c, d  chunk and document
+t  the tenant
 a  who may see it        "*", or "u" and a user's name for each of the access list
 x  who may not           as in `a`
 m  tokens                one for each key and value, or key and list member: equality, indexed
@@ -35,8 +35,6 @@ Condition = dict[str, Any]
 def payload(point: Point, tenant: str) -> dict[str, Any]:
     built: dict[str, Any] = {
         "t": tenant,
-        "c": point.chunk,
-        "d": point.document,
         "a": [f"u{user}" for user in point.access.allow] or [EVERYBODY],
     }
     if point.access.deny:

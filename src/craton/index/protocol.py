@@ -25,11 +25,9 @@ class IndexSpec(Struct, frozen=True):
 
 class Point(Struct, frozen=True, array_like=True):
     """id: the piece's number, positive, below 2**63. vector: float32, little-endian, unit length. text: what the
-    lexical leg reads. document: groups points, for deletion."""
+    lexical leg reads. What the piece belongs to is not for an index to know: the rows say it."""
 
     id: int
-    chunk: int
-    document: str
     vector: bytes
     text: str
     metadata: Metadata
@@ -51,8 +49,6 @@ class Hit(Struct, frozen=True, array_like=True):
     """score: cosine in the dense leg, BM25 in the lexical one."""
 
     id: int
-    chunk: int
-    document: str
     score: float
 
 

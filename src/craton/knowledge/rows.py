@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from typing import Any, TypeVar
 
 import msgspec
-from sqlalchemy import ColumnElement, Connection, Row, Select, Table, or_, select, tuple_
+from sqlalchemy import ColumnElement, Connection, Row, Select, Table, bindparam, or_, select, tuple_
 
 from craton.core.errors import InvalidRequest, NotFound
 from craton.core.knowledge import DataSource, Document, KnowledgeBase
@@ -48,10 +48,14 @@ def digest(*parts: str | bytes) -> str:
     return hasher.hexdigest()
 
 
+_BASE = select(bases).where(  # made once: every question asks it
+    bases.c.tenant == bindparam("tenant"), or_(bases.c.id == bindparam("base"), bases.c.name == bindparam("base"))
+)
+
+
 def base_row(connection: Connection, tenant: str, base: str) -> Row[Any]:
     """By id or name. Raises NotFound, also for one that is being deleted by name (its name is free again)."""
-    query = select(bases).where(bases.c.tenant == tenant, or_(bases.c.id == base, bases.c.name == base))
-    rows = {row.id: row for row in connection.execute(query)}
+    rows = {row.id: row for row in connection.execute(_BASE, {"tenant": tenant, "base": base})}
     found = rows.get(base) or next(iter(rows.values()), None)
     if found is None:
         raise NotFound("knowledge base", base[:200])

@@ -115,7 +115,7 @@ def _dot(one: bytes, other: bytes) -> float:
 
 def _hits(scored: list[tuple[float, Point]], limit: int) -> tuple[Hit, ...]:
     best = sorted(scored, key=lambda pair: (-pair[0], pair[1].id))[:limit]
-    return tuple(Hit(point.id, point.chunk, point.document, score) for score, point in best)
+    return tuple(Hit(point.id, score) for score, point in best)
 
 
 class Bases:
@@ -221,7 +221,7 @@ class Shelf:
                         )
                     ).inserted_primary_key  # fmt: skip
                     assert piece is not None
-                    points.append(Point(piece[0], key[0], name, vector(line), line, metadata, access))
+                    points.append(Point(piece[0], vector(line), line, metadata, access))
                     at += len(line) + 1
         return points
 

@@ -35,7 +35,6 @@ from craton.index.protocol import Found, Hit, IndexSpec, Point, Search
 from craton.index.vectors import floats
 
 DENSE, LEXICAL = "dense", "lexical"
-SHOWN = ["c", "d"]  # of a hit's payload
 
 T = TypeVar("T")
 
@@ -158,12 +157,11 @@ class Shard:
                 query=query,
                 filter=wanted,
                 params=edge.SearchParams(hnsw_ef=ef, exact=everywhere, acorn=None if everywhere else acorn),
-                with_payload=SHOWN,
             )
             found = guarded(lambda asked=request: self._shard.query(asked))  # type: ignore[misc]
             if exact or len(found) == search.limit:
                 break
-        hits = (Hit(hit.id, hit.payload["c"], hit.payload["d"], hit.score) for hit in found)
+        hits = (Hit(hit.id, hit.score) for hit in found)
         return tuple(sorted(hits, key=lambda hit: (-hit.score, hit.id)))
 
     def count(self) -> int:

@@ -125,7 +125,7 @@ class PostgresIndex:
         allow = [user.encode() for user in point.access.allow]
         deny = [user.encode() for user in point.access.deny]
         vector = _literal(point.vector)
-        return point.id, self._spec.tenant.encode(), point.chunk, point.document, allow, deny, vector
+        return point.id, self._spec.tenant.encode(), allow, deny, vector
 
     def _search(self, cursor: Cursor, search: Search) -> Found:
         points = self._points(cursor)
@@ -191,5 +191,5 @@ def _literal(vector: bytes) -> str:
 
 
 def _hits(cursor: Cursor) -> tuple[Hit, ...]:
-    hits = (Hit(number, chunk, document, float(score)) for number, chunk, document, score in cursor.fetchall())
+    hits = (Hit(number, float(score)) for number, score in cursor.fetchall())
     return tuple(sorted(hits, key=lambda hit: (-hit.score, hit.id)))

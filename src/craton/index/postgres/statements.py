@@ -36,8 +36,8 @@ class Statements:
 
     def make(self) -> list[str]:
         made = [
-            f"CREATE TABLE {self.points} (id bigint PRIMARY KEY, tenant bytea NOT NULL, chunk bigint NOT NULL, "
-            f"document text NOT NULL, allow bytea[] NOT NULL, deny bytea[] NOT NULL, "
+            f"CREATE TABLE {self.points} (id bigint PRIMARY KEY, tenant bytea NOT NULL, "
+            f"allow bytea[] NOT NULL, deny bytea[] NOT NULL, "
             f"vector halfvec({self.dimensions}) NOT NULL)",
             f"CREATE TABLE {self.postings} (term bigint, id bigint, weight real NOT NULL, PRIMARY KEY (term, id))",
             f"CREATE INDEX ON {self.postings} (id)",
@@ -53,10 +53,10 @@ class Statements:
     def upsert_points(self) -> str:
         """Parameters: arrays of each column, lists of users as text (arrays of arrays would need one length)."""
         return f"""
-        INSERT INTO {self.points} (id, tenant, chunk, document, allow, deny, vector)
-        VALUES (%s, %s, %s, %s, %s, %s, %s::halfvec)
-        ON CONFLICT (id) DO UPDATE SET (tenant, chunk, document, allow, deny, vector) = (
-            excluded.tenant, excluded.chunk, excluded.document, excluded.allow, excluded.deny, excluded.vector
+        INSERT INTO {self.points} (id, tenant, allow, deny, vector)
+        VALUES (%s, %s, %s, %s, %s::halfvec)
+        ON CONFLICT (id) DO UPDATE SET (tenant, allow, deny, vector) = (
+            excluded.tenant, excluded.allow, excluded.deny, excluded.vector
         )"""
 
     def insert_postings(self) -> str:
@@ -76,7 +76,7 @@ class Statements:
         """everywhere: without the graph, which may miss what a narrow filter lets through."""
         order = "(p.vector <=> %s::halfvec)" + (" + 0" if everywhere else "")
         return (
-            f"SELECT p.id, p.chunk, p.document, 1 - (p.vector <=> %s::halfvec) FROM {self.points} p "
+            f"SELECT p.id, 1 - (p.vector <=> %s::halfvec) FROM {self.points} p "
             f"WHERE {walls[0]} ORDER BY {order} LIMIT %s",
             [vector, *walls[1], vector, limit],
         )
@@ -90,7 +90,7 @@ class Statements:
         ), scored AS (
             SELECT id, sum(weight * idf) AS score FROM {self.postings} JOIN rarity USING (term) GROUP BY id
         )
-        SELECT p.id, p.chunk, p.document, s.score FROM scored s JOIN {self.points} p USING (id)
+        SELECT p.id, s.score FROM scored s JOIN {self.points} p USING (id)
         WHERE {walls[0]} ORDER BY s.score DESC, p.id LIMIT %s""",
             [points, terms, *walls[1], limit],
         )

@@ -166,5 +166,5 @@ def _dimensions(described: Any) -> int | None:
 
 
 def _hits(points: list[Any]) -> tuple[Hit, ...]:
-    hits = (Hit(one["id"], one["payload"]["c"], one["payload"]["d"], one["score"]) for one in points)
+    hits = (Hit(one["id"], one["score"]) for one in points)
     return tuple(sorted(hits, key=lambda hit: (-hit.score, hit.id)))

@@ -38,7 +38,7 @@ def delete(ids: Sequence[int]) -> Body:
 def legs(search: Search) -> dict[str, Body]:
     """Name of the leg -> its query."""
     asked: dict[str, Body] = {}
-    shared = {"filter": conditions(search), "limit": search.limit, "with_payload": ["c", "d"]}
+    shared = {"filter": conditions(search), "limit": search.limit, "with_payload": False}
     if search.vector is not None:
         query = floats(search.vector)
         params: Body = {"hnsw_ef": max(EF, search.limit)}

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 import zlib
+from functools import cached_property
 
 SHINGLE = 5  # words
 SKETCH = 96  # hashes kept of a text
@@ -17,12 +18,30 @@ SAME = 0.9  # of the shingles
 _WORD = re.compile(r"\w+")
 
 
+class _Shown:
+    """A text that was shown: its words, and the sketch of its shingles once a text came that may be its copy."""
+
+    def __init__(self, words: tuple[str, ...]) -> None:
+        self.words, self.distinct = words, frozenset(words)
+
+    @cached_property
+    def sketch(self) -> frozenset[int]:
+        return _sketch(self.words)
+
+    def copies(self, other: _Shown) -> bool:
+        """A word that only one of them has makes a shingle that only it has: with too many such words, no shingle
+        needs to be made."""
+        if len(self.distinct ^ other.distinct) > (1 - SAME) * (len(self.words) + len(other.words)):
+            return False
+        return _overlap(self.sketch, other.sketch) >= SAME
+
+
 class Copies:
     """Remembers the texts that it was shown."""
 
     def __init__(self) -> None:
         self._exact: set[tuple[str, ...]] = set()
-        self._sketches: list[frozenset[int]] = []
+        self._shown: list[_Shown] = []
 
     def seen(self, text: str) -> bool:
         """Whether it is a near-copy of one that was shown before; remembers it when not. Case, white space and
@@ -32,11 +51,11 @@ class Copies:
             return False
         if words in self._exact:
             return True
-        sketch = _sketch(words)
-        if len(words) >= 4 * SHINGLE and any(_overlap(sketch, other) >= SAME for other in self._sketches):
+        one = _Shown(words)
+        if len(words) >= 4 * SHINGLE and any(one.copies(other) for other in self._shown):
             return True
         self._exact.add(words)
-        self._sketches.append(sketch)
+        self._shown.append(one)
         return False
 
 

@@ -13,10 +13,10 @@ settings the gain is flat; with the words of whole chunks instead of the best se
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from craton.data.chunking.sentences import sentence_spans
-from craton.index.analysis import query_terms
+from craton.index.analysis import query_terms, terms_of, words
 
 LOOKED = 20
 """Results that are looked at."""
@@ -27,22 +27,33 @@ SHARE = 0.5
 def covered(query: str, texts: Sequence[str]) -> list[float]:
     """0 to 1 for each text: the largest part of the query's terms that stands in one of its sentences. A term counts by
     its rarity among the texts, as in BM25."""
-    terms = query_terms(query)
-    sentences = [[set(query_terms(text[start:end])) for start, end in sentence_spans(text)] for text in texts]
-    weights: dict[int, float] = {}
-    for term in terms:
-        having = sum(any(term in sentence for sentence in text) for text in sentences)
-        weights[term] = math.log(1 + (len(texts) - having + 0.5) / (having + 0.5))
+    asked = query_terms(query)
+    wanted = set(asked)
+    distinct = [set(words(text)) for text in texts]
+    terms = terms_of(set().union(*distinct))
+    known = {word: term for word, term in terms.items() if term in wanted}
+    having = [_having(known, one, text) for one, text in zip(distinct, texts, strict=True)]
+    weights = _weights(asked, [set().union(*sentences) for sentences in having])
     whole = sum(weights.values())
     if not whole:
         return [0.0] * len(texts)
-    return [
-        min(
-            max((sum(weights[term] for term in terms if term in sentence) for sentence in text), default=0.0) / whole,
-            1.0,
-        )
-        for text in sentences
-    ]
+    best = (max((sum(map(weights.__getitem__, one)) for one in sentences), default=0.0) for sentences in having)
+    return [min(score / whole, 1.0) for score in best]
+
+
+def _having(known: Mapping[str, int], distinct: set[str], text: str) -> list[set[int]]:
+    """Which of the known words' terms stand in each of the text's sentences. Where the sentences begin and end matters,
+    and is looked for, only in a text that has two of them."""
+    here = known.keys() & distinct
+    terms = {known[word] for word in here}
+    if len(terms) < 2:
+        return [terms]
+    return [{known[word] for word in here.intersection(words(text[start:end]))} for start, end in sentence_spans(text)]
+
+
+def _weights(terms: Sequence[int], texts: Sequence[set[int]]) -> dict[int, float]:
+    counts = ((term, sum(term in text for text in texts)) for term in terms)
+    return {term: math.log(1 + (len(texts) - having + 0.5) / (having + 0.5)) for term, having in counts}
 
 
 def looked_at(score: float, cosine: float, covered: float) -> float:

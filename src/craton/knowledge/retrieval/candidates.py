@@ -3,7 +3,7 @@ looked at a second time."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Mapping, Sequence
 
 from msgspec import Struct
 from msgspec.structs import replace
@@ -33,8 +33,9 @@ def pieces_of(found: Found) -> set[int]:
     return {hit.id for leg in (found.dense, found.lexical) for hit in leg}
 
 
-def ranked(found: Found, current: Collection[int], depth: int = DEPTH) -> list[Candidate]:
-    """The chunks of those hits that are in `current` (numbers of pieces that may be seen), best first.
+def ranked(found: Found, current: Mapping[int, int], depth: int = DEPTH) -> list[Candidate]:
+    """The chunks of those hits that are in `current` (the pieces that may be seen, and the chunk of each), best
+    first.
 
     A chunk counts as its best piece does. With both legs the score is half the cosine and half BM25, each stretched
     from 0 (the last that a leg of `depth` hits found, or what it would give to a text that has nothing of the question)
@@ -55,8 +56,8 @@ def ranked(found: Found, current: Collection[int], depth: int = DEPTH) -> list[C
         scores = stretched(lexical, _floor(found.lexical, depth))
     pieces: dict[int, dict[int, None]] = {}
     for hit in (*found.dense, *found.lexical):
-        if hit.chunk in scores and hit.id in current:
-            pieces.setdefault(hit.chunk, {})[hit.id] = None
+        if hit.id in current:
+            pieces.setdefault(current[hit.id], {})[hit.id] = None
     order = sorted(scores, key=lambda chunk: (-scores[chunk], chunk))
     far = found.dense[-1].score if found.dense else 0.0
     return [Candidate(chunk, scores[chunk], tuple(pieces[chunk]), _unit(dense.get(chunk, far))) for chunk in order]
@@ -90,11 +91,12 @@ def merged(answers: Sequence[Sequence[Candidate]]) -> list[Candidate]:
     return [replace(candidate, pieces=tuple(pieces[candidate.chunk])) for candidate in order]
 
 
-def _best(hits: Sequence[Hit], current: Collection[int]) -> dict[int, float]:
+def _best(hits: Sequence[Hit], current: Mapping[int, int]) -> dict[int, float]:
     best: dict[int, float] = {}
     for hit in hits:
-        if hit.id in current and hit.score > best.get(hit.chunk, float("-inf")):
-            best[hit.chunk] = hit.score
+        chunk = current.get(hit.id)
+        if chunk is not None and hit.score > best.get(chunk, float("-inf")):
+            best[chunk] = hit.score
     return best
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 from msgspec import Struct
-from sqlalchemy import Connection, Row, and_, select
+from sqlalchemy import Connection, Row, and_, bindparam, select
 from sqlalchemy import func as sql
 
 from craton.core.knowledge import Document, Filter, KnowledgeBase, Passage
@@ -34,68 +34,104 @@ class Viewer(Struct, frozen=True):
     user: str
 
 
-class _Hit(Struct, frozen=True, array_like=True):
-    """A piece, and where it stands in its chunk."""
+class Place(Struct, frozen=True, array_like=True):
+    """A piece, and where it stands in which chunk."""
 
     number: int
+    chunk: int
     start: int
     end: int
 
 
-_HITS = msgspec.json.Decoder(list[_Hit])
+_DECODER = msgspec.json.Decoder(list[Place])
+
+Places = dict[int, Place]
+"""By the number of the piece."""
 
 
-Spans = dict[int, tuple[int, int]]
-"""Piece number -> where it stands in its chunk."""
+# --- the queries of every question: made once, for making one costs as much as asking it -----------------------
+
+_TENANT, _BASE, _NUMBERS = bindparam("tenant"), bindparam("base"), bindparam("numbers")
+_CURRENT = and_(
+    _documents.tenant == _pieces.tenant,
+    _documents.id == _pieces.document,
+    _documents.generation == _pieces.generation,
+)
+_EPOCH = select(_bases.epoch).where(_bases.tenant == _TENANT, _bases.id == _BASE)
+_BEYOND = (
+    select(_pieces.number)
+    .join(tables.documents, _CURRENT)
+    .where(
+        _pieces.tenant == _TENANT,
+        _pieces.base == _BASE,
+        _pieces.number > select(_bases.indexed).where(_bases.tenant == _TENANT, _bases.id == _BASE).scalar_subquery(),
+        _documents.status != "deleting",
+    )
+    .limit(1)
+)
+_PLACE = (_pieces.number, _pieces.chunk, _pieces.start, _pieces.end)
+_THEIRS = and_(
+    _pieces.tenant == _TENANT, _pieces.base == _BASE, _documents.base == _BASE, _documents.status != "deleting"
+)
+_PLACES = (
+    select(*_PLACE)
+    .join(tables.documents, _CURRENT)
+    .where(_pieces.number.in_(bindparam("numbers", expanding=True)), _THEIRS)
+)
+_PLACES_AS_JSON = (  # for SQLite: see `_places`
+    select(sql.json_group_array(sql.json_array(*_PLACE)))
+    .select_from(tables.pieces)
+    .join(tables.documents, _CURRENT)
+    .where(_pieces.number.in_(select(sql.json_each(_NUMBERS).table_valued("value").c.value)), _THEIRS)
+)
+_CHUNKS = (
+    select(tables.chunks, _documents.value)
+    .join(
+        tables.documents,
+        and_(
+            _documents.tenant == _chunks.tenant,
+            _documents.id == _chunks.document,
+            _documents.generation == _chunks.generation,
+            _documents.base == _chunks.base,
+            _documents.status != "deleting",
+        ),
+    )
+    .where(
+        _chunks.number.in_(bindparam("numbers", expanding=True)),
+        _chunks.tenant.concat("") == _TENANT,  # with the bare column SQLite reads through all chunks of the tenant
+        _chunks.base == _BASE,
+    )
+)
 
 
 def epoch_of(connection: Connection, base: KnowledgeBase) -> int:
     """Counts the rebuilds of the base's index; 0 when the base was deleted meanwhile."""
-    query = select(_bases.epoch).where(_bases.tenant == base.tenant, _bases.id == base.id)
-    return connection.scalar(query) or 0
+    return connection.scalar(_EPOCH, _named(base)) or 0
 
 
 def beyond(connection: Connection, base: KnowledgeBase) -> bool:
     """Whether the index that answers lacks what everybody may see: it was lost, and is filled again. What an ingestion
     has written lies beyond its mark too, but nobody sees it yet."""
-    mark = select(_bases.indexed).where(_bases.tenant == base.tenant, _bases.id == base.id).scalar_subquery()
-    query = (
-        select(_pieces.number)
-        .join(tables.documents, _current())
-        .where(_pieces.tenant == base.tenant, _pieces.base == base.id, _pieces.number > mark)
-        .where(_documents.status != "deleting")
-        .limit(1)
-    )
-    return connection.scalar(query) is not None
+    return connection.scalar(_BEYOND, _named(base)) is not None
 
 
-def current(connection: Connection, base: KnowledgeBase, numbers: Sequence[int]) -> Spans:
+def current(connection: Connection, base: KnowledgeBase, numbers: Sequence[int]) -> Places:
     """Of these pieces those of their documents' current generation. Who may see them is asked for each that is about
     to be shown (`Chunks.passages`): the index has asked already, for all of them."""
-    return {hit.number: (hit.start, hit.end) for hit in _hits(connection, base, numbers)}
+    return {place.number: place for place in _places(connection, base, numbers)}
 
 
-def _hits(connection: Connection, base: KnowledgeBase, numbers: Sequence[int]) -> Sequence[_Hit]:
+def _places(connection: Connection, base: KnowledgeBase, numbers: Sequence[int]) -> Sequence[Place]:
     """SQLite gives them in one row of JSON, asked for with one parameter: its driver gives the interpreter up for each
     row, and with several hundred of them a thread of a busy server stands in line as often to have it back."""
-    columns = (_pieces.number, _pieces.start, _pieces.end)
-    theirs = and_(
-        _pieces.tenant == base.tenant,
-        _pieces.base == base.id,
-        _documents.base == base.id,
-        _documents.status != "deleting",
-    )
     if connection.dialect.name != "sqlite":
-        rows = select(*columns).join(tables.documents, _current()).where(_pieces.number.in_(numbers), theirs)
-        return [_Hit(*row) for row in connection.execute(rows)]
-    asked = sql.json_each(msgspec.json.encode(numbers).decode()).table_valued("value")
-    query = (
-        select(sql.json_group_array(sql.json_array(*columns)))
-        .select_from(tables.pieces)
-        .join(tables.documents, _current())
-        .where(_pieces.number.in_(select(asked.c.value)), theirs)
-    )
-    return _HITS.decode(connection.execute(query).scalar_one())
+        return [Place(*row) for row in connection.execute(_PLACES, {**_named(base), "numbers": numbers})]
+    asked = {**_named(base), "numbers": msgspec.json.encode(numbers).decode()}
+    return _DECODER.decode(connection.execute(_PLACES_AS_JSON, asked).scalar_one())
+
+
+def _named(base: KnowledgeBase) -> dict[str, str]:
+    return {"tenant": base.tenant, "base": base.id}
 
 
 class Chunks:
@@ -111,7 +147,7 @@ class Chunks:
         rows = [self._rows[candidate.chunk] for candidate in candidates]
         return ["" if row is None else row.text for row in rows]
 
-    def passages(self, spans: Spans, candidates: Sequence[Candidate]) -> Iterator[tuple[Candidate, Passage]]:
+    def passages(self, places: Places, candidates: Sequence[Candidate]) -> Iterator[tuple[Candidate, Passage]]:
         """The candidates with their texts, in their order, read as far as they are asked for; without those that the
         viewer may not see, whatever the index thought."""
         for part in _batches(candidates):
@@ -122,33 +158,18 @@ class Chunks:
                     continue
                 document = decode(row.value, Document)
                 if _admits(self._viewer, document):
-                    yield candidate, _passage(row, document, candidate, spans)
+                    yield candidate, _passage(row, document, candidate, places)
 
     def _read(self, candidates: Sequence[Candidate]) -> None:
         missing = [candidate.chunk for candidate in candidates if candidate.chunk not in self._rows]
         if not missing:
             return
-        whose = and_(
-            _documents.tenant == _chunks.tenant,
-            _documents.id == _chunks.document,
-            _documents.generation == _chunks.generation,
-            _documents.base == _chunks.base,
-            _documents.status != "deleting",
-        )
-        query = (
-            select(tables.chunks, _documents.value)
-            .join(tables.documents, whose)
-            .where(
-                _chunks.number.in_(missing),
-                _chunks.tenant == self._viewer.base.tenant,
-                _chunks.base == self._viewer.base.id,
-            )
-        )
+        asked = {**_named(self._viewer.base), "numbers": missing}
         self._rows.update(dict.fromkeys(missing))
-        self._rows.update((row.number, row) for row in self._connection.execute(query).all())
+        self._rows.update((row.number, row) for row in self._connection.execute(_CHUNKS, asked).all())
 
 
-def _passage(row: Row[Any], document: Document, candidate: Candidate, spans: Spans) -> Passage:
+def _passage(row: Row[Any], document: Document, candidate: Candidate, places: Places) -> Passage:
     return Passage(
         document=document.id,
         chunk=row.number,
@@ -162,28 +183,20 @@ def _passage(row: Row[Any], document: Document, candidate: Candidate, spans: Spa
         end=row.end,
         page=row.page,
         heading=row.heading,
-        matched=_spans([spans[piece] for piece in candidate.pieces if piece in spans]),
+        matched=_spans([places[piece] for piece in candidate.pieces if piece in places]),
         metadata=document.metadata,
     )
 
 
-def _spans(spans: Sequence[tuple[int, int]]) -> tuple[tuple[int, int], ...]:
+def _spans(places: Sequence[Place]) -> tuple[tuple[int, int], ...]:
     """In order, those that overlap or touch joined."""
     joined: list[tuple[int, int]] = []
-    for start, end in sorted(spans):
+    for start, end in sorted((place.start, place.end) for place in places):
         if joined and start <= joined[-1][1]:
             joined[-1] = (joined[-1][0], max(end, joined[-1][1]))
         else:
             joined.append((start, end))
     return tuple(joined)
-
-
-def _current() -> Any:
-    return and_(
-        _documents.tenant == _pieces.tenant,
-        _documents.id == _pieces.document,
-        _documents.generation == _pieces.generation,
-    )
 
 
 def _admits(viewer: Viewer, document: Document) -> bool:

@@ -181,11 +181,12 @@ class Retriever:
         with self._database.read() as connection:
             epoch = joining.epoch_of(connection, base)
             offset = cursors.decode(request.cursor, digest, epoch, 2 * DEPTH * len(found))
-            spans = joining.current(connection, base, sorted(set().union(*map(pieces_of, found))))
+            places = joining.current(connection, base, sorted(set().union(*map(pieces_of, found))))
+            chunk_of = {number: place.chunk for number, place in places.items()}
             chunks = joining.Chunks(connection, viewer)
             answers = []
             for query, one in zip(queries, found, strict=True):
-                candidates = ranked(one, spans)
+                candidates = ranked(one, chunk_of)
                 if one.dense and one.lexical:
                     candidates = looked(query, candidates, chunks.texts(candidates[:LOOKED]))
                 answers.append(candidates)
@@ -194,7 +195,7 @@ class Retriever:
             copies = Copies()
             passages: list[Passage] = []
             number = 0
-            for _, passage in chunks.passages(spans, candidates):
+            for _, passage in chunks.passages(places, candidates):
                 if copies.seen(passage.text):
                     continue
                 if number >= end:

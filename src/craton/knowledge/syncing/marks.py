@@ -101,8 +101,6 @@ def next_points(database: Database, base: KnowledgeBase, after: int, limit: int)
         points.append(
             Point(
                 id=row.number,
-                chunk=row.chunk,
-                document=row.document,
                 vector=vector,
                 text=worded(document.title, heading, text[row.start : row.end]),
                 metadata=document.metadata,
