@@ -11,6 +11,7 @@ from sqlalchemy import delete
 
 from craton.core.repo import Add
 from craton.hub import tables
+from craton.hub.keeping import tables as keeping
 from craton.hub.repositories import Hub
 from craton.store.blobs.folder import FolderBlobs
 from craton.store.database import Database
@@ -28,6 +29,9 @@ HUB_TABLES = (
     tables.cards,
     tables.tags,
     tables.downloads,
+    keeping.usage,
+    keeping.quotas,
+    keeping.condemned,
 )
 
 

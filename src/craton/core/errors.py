@@ -135,6 +135,13 @@ class TooLarge(CratonError, ValueError):
         return f"{self.what}: at most {self.limit:,} {self.unit} are allowed, got {size}."
 
 
+class QuotaExceeded(TooLarge):
+    """More than the operator lets this tenant store. Deleting, and some hours of patience, make room."""
+
+    def __str__(self) -> str:
+        return f"{self.what} may be {self.limit:,} {self.unit} at most; it would be {self.actual or 0:,}."
+
+
 class ContextExceeded(CratonError, ValueError):
     """The prompt (with the answer that was asked for) does not fit the model's context. Counts are tokens."""
 

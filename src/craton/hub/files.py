@@ -5,16 +5,18 @@ Blobs are shared by all tenants; which tenant may use which is a row: knowing a 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import time
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 
 from msgspec import Struct
-from sqlalchemy import Connection, insert, select
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import Connection, insert, select, update
 
-from craton.core.errors import Damaged
+from craton.core.errors import Damaged, InvalidRequest
 from craton.hub.git import BlobId
+from craton.hub.keeping.condemned import reprieve
+from craton.hub.keeping.quotas import charge, check_room
 from craton.hub.tables import stored
 from craton.store.blobs import Blobs
 from craton.store.database import Database
@@ -37,16 +39,14 @@ def store_file(
 ) -> StoredFile:
     """Stores a stream of exactly `size` bytes and notes that the tenant has it.
 
-    expected: the sha256 that it must have. Raises Damaged when the size or the hash is another.
+    expected: the sha256 that it must have. Raises Damaged when the size or the hash is another; QuotaExceeded, before
+    the stream is touched, when the tenant has no room for it.
     """
+    _check_room(database, tenant, size, expected)
     git = BlobId(size)
     blob = blobs.put(_exactly(git, chunks, size), expected=expected)
     file = StoredFile(blob.digest, blob.size, git.hex())
-    try:
-        with database.write() as connection:
-            note_files(connection, tenant, [file])
-    except IntegrityError:
-        pass  # another process noted the same file in between
+    _note_put(database, blobs, tenant, [file])
     return file
 
 
@@ -62,14 +62,24 @@ def store_small(database: Database, blobs: Blobs, tenant: str, contents: Iterabl
     waiting = iter(contents)
     with ThreadPoolExecutor(WRITERS, "craton-store") as writers:
         while batch := _batch(waiting):
+            _check_room(database, tenant, 1, None)
             files = list(writers.map(put, batch))
-            try:
-                with database.write() as connection:
-                    note_files(connection, tenant, files)
-            except IntegrityError:  # another process noted one of them in between
-                with database.write() as connection:
-                    note_files(connection, tenant, files)
+            _note_put(database, blobs, tenant, files)
             yield from files
+
+
+def _note_put(database: Database, blobs: Blobs, tenant: str, files: list[StoredFile]) -> None:
+    """Notes files whose bytes were put just now."""
+    with database.write() as connection:
+        reprieve(connection, blobs, (file.digest for file in files))
+        note_files(connection, tenant, files)
+
+
+def _check_room(database: Database, tenant: str, size: int, digest: str | None) -> None:
+    """Whether the tenant may store so many bytes more; what it has already takes none."""
+    with database.read() as connection:
+        if digest is None or digest not in stored_files(connection, tenant, [digest]):
+            check_room(connection, tenant, size)
 
 
 def _batch(contents: Iterator[bytes]) -> list[bytes]:
@@ -83,17 +93,44 @@ def _batch(contents: Iterator[bytes]) -> list[bytes]:
     return batch
 
 
-def note_files(connection: Connection, tenant: str, files: Iterable[StoredFile]) -> None:
-    """Notes that the tenant has these files."""
+def note_files(
+    connection: Connection, tenant: str, files: Iterable[StoredFile], clock: Callable[[], float] = time.time
+) -> None:
+    """Notes that the tenant has these files, and uses them now. Raises QuotaExceeded.
+
+    clock: seconds since the epoch. Whoever put their bytes calls `condemned.reprieve` in the same transaction.
+    """
     wanted = {file.digest: file for file in files}
     known = stored_files(connection, tenant, wanted)
+    now = clock()
     new = [
-        {"tenant": tenant, "digest": file.digest, "size": file.size, "git_oid": file.git_oid}
+        {"tenant": tenant, "digest": file.digest, "size": file.size, "git_oid": file.git_oid, "used": now}
         for digest, file in wanted.items()
         if digest not in known
     ]
     if new:
+        charge(connection, tenant, sum(row["size"] for row in new), len(new))
         connection.execute(insert(stored), new)
+    touch_files(connection, tenant, known, now)
+
+
+def touch_files(connection: Connection, tenant: str, digests: Iterable[str], now: float) -> int:
+    """They are used now: no collection that has begun may take them. How many of them the tenant has."""
+    wanted, count = list(digests), 0
+    for start in range(0, len(wanted), 500):
+        mine = (stored.c.tenant == tenant) & stored.c.digest.in_(wanted[start : start + 500])
+        count += connection.execute(update(stored).where(mine).values(used=now)).rowcount
+    return count
+
+
+def claim_files(
+    connection: Connection, tenant: str, digests: Iterable[str], clock: Callable[[], float] = time.time
+) -> None:
+    """In the transaction of the commit that names them. Raises InvalidRequest when one was collected since it was
+    looked for: it had been uploaded long ago, and never committed."""
+    wanted = set(digests)
+    if touch_files(connection, tenant, wanted, clock()) < len(wanted):
+        raise InvalidRequest("a file of the commit was uploaded too long ago; upload it again", "files")
 
 
 def _exactly(git: BlobId, chunks: Iterable[bytes], size: int) -> Iterable[bytes]:

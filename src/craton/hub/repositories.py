@@ -19,14 +19,14 @@ from craton.core.repo import Add, Gating, Operation, RepoId, Revision
 from craton.hub import rows, trees
 from craton.hub.changes import Change, Configured, Created, Deleted, Listener, Moved, Place, RefChange, Updated
 from craton.hub.committing import Applying, Outcome, check_message, checked, one_line
-from craton.hub.files import StoredFile, note_files, store_file, store_small, stored_files
+from craton.hub.files import StoredFile, claim_files, note_files, store_file, store_small, stored_files
 from craton.hub.git import commit_id
 from craton.hub.names import check_repo
 from craton.hub.purging import purge
 from craton.hub.reaching import Reached
 from craton.hub.reading import HubReader, Repository
 from craton.hub.refs import Ref, RefKind, Refs, check_name, full_ref, parse_ref
-from craton.hub.tables import cards, downloads, models, moved, objects, refs, repositories, revisions, tags
+from craton.hub.tables import cards, downloads, fold, models, moved, objects, refs, repositories, revisions, tags
 from craton.hub.trees import Tree
 from craton.store.blobs import Blobs
 from craton.store.database import Database
@@ -50,7 +50,7 @@ class Hub(HubReader):
     ) -> None:
         super().__init__(database)
         self.blobs, self._clock = blobs, clock
-        self._listeners = tuple(listeners)
+        self.listeners = tuple(listeners)
 
     # --- repositories ---------------------------------------------------------------------------------------
 
@@ -97,6 +97,7 @@ class Hub(HubReader):
         place = Place(tenant, found, repo, private)
         try:
             with self.database.write() as connection:
+                _check_free(connection, tenant, repo)
                 connection.execute(
                     insert(repositories).values(
                         tenant=tenant,
@@ -141,9 +142,8 @@ class Hub(HubReader):
             raise InvalidRequest("a repository keeps its type", "type")
         with self.database.write() as connection:
             row = rows.find(connection, tenant, repo, lock=True)
-            if connection.scalar(select(repositories.c.id).where(_by_name(repositories, tenant, to))) is not None:
-                raise Conflict(f"{to.kind} repository", to.path, "it exists already")
-            new = {"namespace": to.namespace, "name": to.name}
+            _check_free(connection, tenant, to, row.id)
+            new = {"namespace": to.namespace, "name": to.name, "folded": fold(to.namespace, to.name)}
             connection.execute(update(repositories).where(_by_id(repositories, tenant, row.id)).values(**new))
             for name in (repo, to):
                 connection.execute(delete(moved).where(_by_name(moved, tenant, name)))
@@ -230,6 +230,7 @@ class Hub(HubReader):
                 now = Refs(connection, tenant, row.id).get(kind, name)
                 if (row.id, now) == (repository, head):
                     note_files(connection, tenant, change.brought.values())
+                    claim_files(connection, tenant, (it.digest for it in operations if isinstance(it, Add)))
                     place = Place(tenant, row.id, repo, row.private)
                     self._write(connection, place, change.tree, revision, (kind, name), head)
                     if beside is not None:
@@ -294,7 +295,7 @@ class Hub(HubReader):
         self._tell(connection, Updated(place, (moved_to,)))
 
     def _tell(self, connection: Connection, change: Change) -> None:
-        for listener in self._listeners:
+        for listener in self.listeners:
             listener(connection, change)
 
     # --- refs -----------------------------------------------------------------------------------------------
@@ -317,6 +318,16 @@ class Hub(HubReader):
             known.delete(kind, name)
             change = RefChange(full_ref(kind, name), old, None)
             self._tell(connection, Updated(Place(tenant, row.id, repo, row.private), (change,)))
+
+
+def _check_free(connection: Connection, tenant: str, repo: RepoId, but: str = "") -> None:
+    """Raises Conflict when the tenant has a repository of that name, whatever the case of its letters.
+
+    but: the row that may have it."""
+    table = repositories.c
+    alike = and_(table.tenant == tenant, table.kind == repo.kind, table.folded == fold(repo.namespace, repo.name))
+    if connection.scalar(select(table.id).where(alike, table.id != but)) is not None:
+        raise Conflict(f"{repo.kind} repository", repo.path, "it exists already")
 
 
 def _by_name(table: Table, tenant: str, repo: RepoId) -> ColumnElement[bool]:

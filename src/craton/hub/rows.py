@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+import time
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from sqlalchemy import Connection, Row, insert, literal, select, update
@@ -10,6 +11,7 @@ from sqlalchemy import Connection, Row, insert, literal, select, update
 from craton.core.errors import NotFound
 from craton.core.repo import RepoId, Revision, TreeEntry
 from craton.hub import trees
+from craton.hub.files import touch_files
 from craton.hub.names import is_commit_id, is_repo, is_short_id
 from craton.hub.refs import Refs, parse_ref
 from craton.hub.tables import objects, repositories, revisions
@@ -121,7 +123,15 @@ def load_tree(connection: Connection, tenant: str, repository: str, revision: st
     return trees.load(root, fetcher(connection, tenant, repository))
 
 
-def insert_objects(connection: Connection, tenant: str, repository: str, new: Mapping[str, bytes]) -> None:
+def insert_objects(
+    connection: Connection,
+    tenant: str,
+    repository: str,
+    new: Mapping[str, bytes],
+    clock: Callable[[], float] = time.time,
+) -> None:
+    """What they name counts as used from now on: a collection that has begun may not see them any more."""
+    touch_files(connection, tenant, {digest for content in new.values() for digest in trees.named(content)}, clock())
     known: set[str] = set()
     digests = list(new)
     for start in range(0, len(digests), _BATCH):

@@ -3,8 +3,20 @@
 from __future__ import annotations
 
 from sqlalchemy import BigInteger, Boolean, Column, Float, Index, Integer, LargeBinary, String, Table, Text, true
+from sqlalchemy.engine.default import DefaultExecutionContext
 
 from craton.store.schema import metadata
+
+
+def _folded(context: DefaultExecutionContext) -> str:
+    named = context.get_current_parameters()
+    return fold(named["namespace"], named["name"])
+
+
+def fold(namespace: str, name: str) -> str:
+    """A repository's name as those see it who do not mind case: clients of the Hub may write it either way."""
+    return f"{namespace}/{name}".lower()
+
 
 repositories = Table(
     "hub_repositories",
@@ -18,6 +30,8 @@ repositories = Table(
     Column("modified", Float, nullable=False, server_default="0"),  # when its last commit was made
     Column("private", Boolean, nullable=False, server_default=true()),  # False: every tenant of this server may read it
     Column("gated", String(8), nullable=False, server_default=""),
+    Column("folded", String(193), nullable=False, server_default="", default=_folded),
+    Index("ix_hub_repositories_folded", "kind", "folded"),
     Index("uq_hub_repositories_path", "tenant", "kind", "namespace", "name", unique=True),
     Index("ix_hub_repositories_shared", "kind", "namespace", "name", "private"),
 )
@@ -61,6 +75,8 @@ stored = Table(  # which blobs a tenant has brought in: knowing a digest is no r
     Column("digest", String(64), primary_key=True),
     Column("size", BigInteger, nullable=False),
     Column("git_oid", String(40), nullable=False),
+    Column("used", Float, nullable=False, server_default="0"),  # when it was last uploaded, or put into a tree
+    Index("ix_hub_stored_digest", "digest"),
 )
 
 moved = Table(  # names that repositories had before

@@ -130,6 +130,14 @@ def reachable(root: str, fetch: Fetch) -> Objects:
     return found
 
 
+def named(content: bytes) -> list[str]:
+    """The digests of the files that an object names: none when it is a folder's list of pages."""
+    try:
+        return [node.digest.hex() for node in read_page(content) if not node.folder]
+    except msgspec.ValidationError:
+        return []
+
+
 def nodes_of(digest: str, fetch: Fetch) -> list[Node]:
     """All entries of one folder, in the order of their names."""
     pages = [page.digest.hex() for page in read_folder(fetch([digest])[digest]).pages]

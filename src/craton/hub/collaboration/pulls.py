@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from msgspec import Struct
-from sqlalchemy import Connection, insert
+from sqlalchemy import Connection
 
 from craton.core.errors import Conflict, Forbidden, InvalidRequest, NotFound, TooLarge
 from craton.core.repo import Revision
@@ -21,11 +21,10 @@ from craton.hub.collaboration.merging import Merged, merge
 from craton.hub.collaboration.patches import write_patch
 from craton.hub.collaboration.words import Discussion, Event, Pull, StatusChange
 from craton.hub.comparing import Changed, compare
-from craton.hub.files import stored_files
+from craton.hub.files import note_files, stored_files
 from craton.hub.reaching import Reached
 from craton.hub.refs import Refs, full_ref
 from craton.hub.repositories import Hub
-from craton.hub.tables import stored
 
 MAX_CHANGES = 50_000  # files that one merge may look at
 
@@ -93,17 +92,10 @@ class PullRequests:
         wanted = set(digests)
         with self._database.write() as connection:
             theirs = stored_files(connection, who, wanted)
-            known = stored_files(connection, reached.owner, wanted)
             missing = wanted - theirs.keys()
             if missing:
                 raise InvalidRequest("a file was not uploaded: its bytes are not stored", "files")
-            new = [
-                {"tenant": reached.owner, "digest": it.digest, "size": it.size, "git_oid": it.git_oid}
-                for it in theirs.values()
-                if it.digest not in known
-            ]
-            if new:
-                connection.execute(insert(stored), new)
+            note_files(connection, reached.owner, theirs.values())
 
     def changes(self, who: str, reached: Reached, number: int, *, patch: bool) -> PullChanges:
         self._discussions.admission.check(who, reached)

@@ -15,6 +15,8 @@ from sqlalchemy.exc import IntegrityError
 from craton.core.errors import Damaged, InvalidRequest
 from craton.formats.xet.hashes import from_text, to_text
 from craton.formats.xet.xorbs import Layout, Xorb
+from craton.hub.keeping.condemned import reprieve
+from craton.hub.keeping.quotas import charge, check_room
 from craton.hub.xet.chunks import is_landmark, note_chunks
 from craton.hub.xet.tables import xorbs
 from craton.store.blobs import Blobs
@@ -40,8 +42,11 @@ class Xorbs:
     def add(self, tenant: str, hash: str, pieces: Iterable[bytes]) -> bool:
         """Takes a xorb in. Returns whether the tenant did not have it.
 
-        Raises InvalidRequest when it is broken, too large or not what its hash says; nothing is kept then.
+        Raises InvalidRequest when it is broken, too large or not what its hash says, and QuotaExceeded; nothing is kept
+        then.
         """
+        with self._database.read() as connection:
+            check_room(connection, tenant, 1, chunks=True)
         wanted, xorb = from_text(hash), Xorb("the xorb")
 
         def checked() -> Iterable[bytes]:
@@ -58,8 +63,10 @@ class Xorbs:
         mine = (xorbs.c.tenant == tenant) & (xorbs.c.hash == hash)
         try:
             with self._database.write() as connection:
+                reprieve(connection, self._blobs, [blob.digest])
                 if connection.execute(update(xorbs).where(mine).values(values)).rowcount:
                     return False
+                charge(connection, tenant, blob.size, chunks=True)
                 connection.execute(insert(xorbs).values(tenant=tenant, hash=hash, created=now, **values))
                 note_chunks(connection, tenant, hash, filter(is_landmark, (it.hash for it in xorb.layout.chunks())))
         except IntegrityError:

@@ -1,0 +1,1 @@
+"""How stored bytes are kept: counted, checked, and given back when nobody needs them."""
