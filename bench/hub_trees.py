@@ -1,6 +1,6 @@
 """Commits of many files and lists of big trees: on the core alone, and over HTTP against a real server.
 
-python -m bench.hub_trees [--files 10000] [--entries 100000]
+python -m bench hub_trees [--files 10000] [--entries 100000]
 """
 
 from __future__ import annotations
@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import resource
 import statistics
+import sys
 import tempfile
 import time
 from collections.abc import Iterable
@@ -98,11 +99,11 @@ def asking(server: RunningServer) -> None:
             print(f"{name}: p50 {statistics.median(took):.1f} ms, p95 {took[int(len(took) * 0.95)]:.1f} ms")
 
 
-def main() -> None:
+def main(arguments: list[str]) -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--files", type=int, default=10_000)
     parser.add_argument("--entries", type=int, default=100_000)
-    asked = parser.parse_args()
+    asked = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder) / "home"
         platform = open_platform(Home(home))
@@ -114,4 +115,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    main()
+    main(sys.argv[1:])

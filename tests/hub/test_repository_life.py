@@ -230,3 +230,18 @@ def test_the_last_commit_of_a_path_is_the_one_that_changed_it(hub: Hub, add: Add
             commit for commit, now, before in zip(history, seen, [*seen[1:], []], strict=True) if now != before
         )
         assert listing.commits[item.path] == expected, item.path
+
+
+def test_letters_of_another_case_name_the_same_repository(hub: Hub) -> None:
+    hub.create("t", REPO, private=False)
+    other = RepoId("model", "Acme", "BERT")
+    reaching = Reaching(hub.database)
+    assert reaching.reach("t", other).repo == reaching.reach("u", other).repo == REPO
+    for make in (lambda: hub.create("t", other), lambda: hub.move("t", hub.create("t", OTHER).repo, other)):
+        with pytest.raises(Conflict):
+            make()
+    hub.create("u", other)
+    assert reaching.reach("u", other).repo == other
+    assert reaching.reach("u", REPO).repo == REPO  # exactly that one first
+    hub.move("t", REPO, other)
+    assert reaching.reach("t", REPO).repo == other

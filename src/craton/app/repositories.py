@@ -10,9 +10,10 @@ from craton.app.platform import Platform
 from craton.hub.admission import Admission
 from craton.hub.contents import Contents
 from craton.hub.counting import Downloads
-from craton.hub.reaching import Reaching
+from craton.hub.reaching import Mirrors, Reaching, no_mirrors
 from craton.hub.searching import Searching
 from craton.hub.weights import Weights
+from craton.hub.xet.reading import Reading
 from craton.wire.huggingface.accounts import AccountRoutes
 from craton.wire.huggingface.cards import CardRoutes
 from craton.wire.huggingface.dialect import Part
@@ -33,20 +34,20 @@ log = logging.getLogger("craton.hub")
 class RunningRepositories:
     """downloads: whoever sends a file counts it there."""
 
-    def __init__(self, platform: Platform, reaching: Reaching) -> None:
+    def __init__(self, platform: Platform, reaching: Reaching, mirrors: Mirrors = no_mirrors) -> None:
         database, hub = platform.database, platform.hub
         self._shelf = platform.shelf
         self.downloads = Downloads(database, time.time)
         admission = Admission(database)
         contents = Contents(database)
-        searching = Searching(database, self.downloads)
+        searching = Searching(database, self.downloads, mirrors)
         private = platform.settings.hub.default_visibility == "private"
         self.parts: list[Part] = [
             AccountRoutes(hub),
             RepositoryRoutes(reaching, hub, private),
             ListingRoutes(searching, contents),
             InfoRoutes(reaching, contents, searching, platform.shelf, Weights(platform.blobs)),
-            TreeRoutes(reaching, contents),
+            TreeRoutes(reaching, contents, Reading(database).hash_of),
             RefRoutes(reaching, hub),
             HistoryRoutes(reaching, contents),
             CardRoutes(),

@@ -74,8 +74,10 @@ def _write(fields: dict[str, Any], body: str) -> str:
 def _split(text: str) -> tuple[str | None, str]:
     """Front matter (None when there is none) and body."""
     text = text.replace("\r\n", "\n").removeprefix("\ufeff")
-    if not text.startswith(_FENCE):
+    begun = text.lstrip()
+    if not begun.startswith(_FENCE):
         return None, text
+    text = begun
     end = text.find("\n---", len(_FENCE) - 1)
     if end < 0:
         return None, text

@@ -1,22 +1,24 @@
 """Whose repository a name means to a caller, and what the caller may do with it.
 
-A tenant's own repository comes first, then one that another tenant shares under that name (`private` is false), then
-one that was called so before it was moved. What is not there and what another tenant keeps to itself are the same
+A tenant's own repository comes first, then one that is mirrored from an upstream hub, then one that another tenant
+shares under that name (`private` is false), then one that was called so before it was moved, then one whose name
+differs in the case of its letters alone. What is not there and what another tenant keeps to itself are the same
 NotFound. Every query below `Hub` takes the owner that was found here, so no other module asks who may see what.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from typing import Any, Literal
 
 from msgspec import Struct
-from sqlalchemy import Select, case, select
+from sqlalchemy import ColumnElement, Select, case, or_, select
 
 from craton.core.access import SHARED_TENANT
 from craton.core.errors import Forbidden, NotFound
 from craton.core.repo import Gating, RepoId
 from craton.hub.names import is_repo
-from craton.hub.tables import moved, repositories
+from craton.hub.tables import fold, moved, repositories
 from craton.store.database import Database
 
 
@@ -34,12 +36,22 @@ class Reached(Struct, frozen=True):
 
 Need = Literal["see", "write"]
 
+MIRRORED = "mirror:"
+"""The owners of mirrored repositories begin so; no tenant can be called so."""
+
+Mirrors = Callable[[str], Sequence[str]]
+"""Tenant -> the owners of mirrored repositories that are not shared with everybody, but with it."""
+
+
+def no_mirrors(tenant: str) -> Sequence[str]:
+    return ()
+
 
 class Reaching:
     """Blocking, safe in threads."""
 
-    def __init__(self, database: Database) -> None:
-        self._database = database
+    def __init__(self, database: Database, mirrors: Mirrors = no_mirrors) -> None:
+        self._database, self._mirrors = database, mirrors
 
     def reach(self, tenant: str, repo: RepoId, need: Need = "see") -> Reached:
         """need: "see" for whatever a reader may know, "write" for what only the owner may do.
@@ -49,8 +61,10 @@ class Reaching:
         row = None
         if is_repo(repo):
             with self._database.read() as connection:
-                row = connection.execute(_called(tenant, repo)).one_or_none()
-                row = row or connection.execute(_once_called(tenant, repo)).one_or_none()
+                seen = _visible(tenant, self._mirrors(tenant))
+                row = connection.execute(_called(seen, repo)).one_or_none()
+                row = row or connection.execute(_once_called(seen, repo)).one_or_none()
+                row = row or connection.execute(_alike(seen, repo)).one_or_none()
         if row is None:
             raise NotFound("repository", repo.path)
         found = Reached(
@@ -66,25 +80,44 @@ class Reaching:
         return found
 
 
-def _called(tenant: str, repo: RepoId) -> Select[Any]:
+def _called(seen: Select[Any], repo: RepoId) -> Select[Any]:
     table = repositories.c
     named = (table.kind == repo.kind) & (table.namespace == repo.namespace) & (table.name == repo.name)
-    return _visible(tenant).where(named).order_by(table.created, table.tenant).limit(1)
+    return seen.where(named).order_by(table.created, table.tenant).limit(1)
 
 
-def _once_called(tenant: str, repo: RepoId) -> Select[Any]:
+def _once_called(seen: Select[Any], repo: RepoId) -> Select[Any]:
     table, old = repositories.c, moved.c
     same = (old.tenant == table.tenant) & (old.repository == table.id)
     named = (old.kind == repo.kind) & (old.namespace == repo.namespace) & (old.name == repo.name)
-    return _visible(tenant).join(moved, same).where(named).order_by(table.created, table.tenant).limit(1)
+    return seen.join(moved, same).where(named).order_by(table.created, table.tenant).limit(1)
 
 
-def _visible(tenant: str) -> Select[Any]:
-    """Those that the tenant may see, its own first."""
+def _alike(seen: Select[Any], repo: RepoId) -> Select[Any]:
+    """Whatever the case of its letters."""
     table = repositories.c
-    mine = table.tenant == tenant
+    named = (table.kind == repo.kind) & (table.folded == fold(repo.namespace, repo.name))
+    return seen.where(named).order_by(table.created, table.tenant).limit(1)
+
+
+def _visible(tenant: str, mirrors: Sequence[str]) -> Select[Any]:
+    """Those that the tenant may see, in this order."""
+    table = repositories.c
     return (
         select(table.tenant, table.id, table.namespace, table.name, table.private, table.gated)
-        .where(mine | table.private.is_(False) | (table.tenant == SHARED_TENANT))
-        .order_by(case((mine, 0), (table.tenant == SHARED_TENANT, 2), else_=1))
+        .where(is_visible(table, tenant, mirrors))
+        .order_by(rank(table.tenant, tenant))
     )
+
+
+def is_visible(columns: Any, tenant: str, mirrors: Sequence[str]) -> ColumnElement[bool]:
+    """Whether a repository's row is one that the tenant may see."""
+    mine = or_(columns.tenant == tenant, columns.private.is_(False), columns.tenant == SHARED_TENANT)
+    return or_(mine, columns.tenant.in_(mirrors)) if mirrors else mine
+
+
+def rank(owner: ColumnElement[str], tenant: str) -> ColumnElement[int]:
+    """Which of several owners' repositories a name means: the least. What an upstream hub calls so comes before what
+    another tenant does: nobody can put a model of his own in the place of a well-known one."""
+    mirrored = owner.startswith(MIRRORED, autoescape=True)
+    return case((owner == tenant, 0), (mirrored, 1), (owner == SHARED_TENANT, 3), else_=2)

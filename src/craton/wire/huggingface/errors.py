@@ -80,9 +80,13 @@ def _worded(error: CratonError) -> str:
     """The sentence; where scripts look for the Hub's own words, those."""
     if isinstance(error, Unauthenticated) and error.code != "missing":
         return WRONG_KEY
+    if isinstance(error, Stale):
+        return "The branch was updated since you opened this page. Please refresh and try again."
+    if isinstance(error, NotFound) and error.kind == "repository":
+        return "Repository not found"
     if isinstance(error, NotFound) and error.kind == "branch":
         return f"Invalid rev id: refs/heads/{error.name}"
-    if isinstance(error, Conflict) and not isinstance(error, Stale):
+    if isinstance(error, Conflict):
         if error.kind in {"branch", "tag"}:
             return f"Reference refs/{'heads' if error.kind == 'branch' else 'tags'}/{error.name} already exists"
         if error.kind.endswith("repository"):

@@ -5,10 +5,13 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
+from collections.abc import Callable
+from typing import Any
 from urllib.parse import quote
 
 from craton.core.access import Action
 from craton.core.errors import InvalidRequest
+from craton.core.repo import TreeEntry
 from craton.hub.contents import Contents, Listing
 from craton.hub.reaching import Reaching
 from craton.wire.http import Reply, Request, Route, json_reply
@@ -21,13 +24,18 @@ PAGE, EXPANDED_PAGE = 1000, 50
 MAX_PAGE = 1000
 MAX_PATHS = 10_000  # of one question
 MAX_FORM = 16 * 1024 * 1024
+Chunked = Callable[[str, str], str | None]
 
 
 class TreeRoutes:
-    """A second page names the commit that the first one read, so a list is of one moment."""
+    """A second page names the commit that the first one read, so a list is of one moment.
 
-    def __init__(self, reaching: Reaching, contents: Contents) -> None:
-        self._reaching, self._contents = reaching, contents
+    chunked: (owner, digest) -> Xet's name of a file. It is told to who asks for single paths, as clients do before they
+    copy a file from another repository; in a list it would make them fetch every file in chunks.
+    """
+
+    def __init__(self, reaching: Reaching, contents: Contents, chunked: Chunked) -> None:
+        self._reaching, self._contents, self._chunked = reaching, contents, chunked
 
     def routes(self) -> list[Route]:
         rests = ("/tree/{revision}", "/tree/{revision}/", "/tree/{revision}/{path+}")
@@ -76,16 +84,21 @@ class TreeRoutes:
             raise InvalidRequest("the form is not percent-encoded") from error
         paths = [path.rstrip("/") for path in form.all("paths")]
 
-        def read() -> Listing:
+        def read() -> list[dict[str, Any]]:
             reached = self._reaching.reach(request.authenticated.tenant, repo_of(request))
-            return self._contents.items(
-                reached.owner, reached.repo, revision_of(request), paths, commits=form.flag("expand")
-            )
+            revision, expand = revision_of(request), form.flag("expand")
+            listing = self._contents.items(reached.owner, reached.repo, revision, paths, commits=expand)
+            written = _written(listing)
+            for item, value in zip(listing.items, written, strict=True):
+                if isinstance(item, TreeEntry) and item.large:
+                    name = self._chunked(reached.owner, item.digest)
+                    value.update({"xetHash": name} if name else {})
+            return written
 
-        return json_reply(200, _written(await asyncio.to_thread(read)))
+        return json_reply(200, await asyncio.to_thread(read))
 
 
-def _written(listing: Listing) -> list[dict[str, object]]:
+def _written(listing: Listing) -> list[dict[str, Any]]:
     return [write_item(item, listing.commits.get(item.path)) for item in listing.items]
 
 

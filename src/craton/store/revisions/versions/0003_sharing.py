@@ -15,6 +15,9 @@ def upgrade() -> None:
     op.add_column("hub_repositories", sa.Column("modified", sa.Float(), nullable=False, server_default="0"))
     op.add_column("hub_repositories", sa.Column("private", sa.Boolean(), nullable=False, server_default=sa.true()))
     op.add_column("hub_repositories", sa.Column("gated", sa.String(length=8), nullable=False, server_default=""))
+    op.add_column("hub_repositories", sa.Column("folded", sa.String(length=193), nullable=False, server_default=""))
+    op.execute("UPDATE hub_repositories SET folded = lower(namespace || '/' || name)")
+    op.create_index("ix_hub_repositories_folded", "hub_repositories", ["kind", "folded"])
     op.create_index("ix_hub_repositories_shared", "hub_repositories", ["kind", "namespace", "name", "private"])
     op.create_table(
         "hub_moved",
