@@ -61,6 +61,15 @@ keep = "chunks"                           # of files uploaded as chunks; default
 default_visibility = "private"            # of a repository whose maker does not say; "public": every tenant may read it
 anonymous = false                         # whether what is public may be read without a key
 
+[hubs.huggingface]                        # a hub that is mirrored: what is asked for and not here comes from there
+endpoint = "https://huggingface.co"       # or another Craton's address
+allow = ["Qwen/*", "openai-community/*"]  # namespace/name of what may come from it; ["*"]: everything
+kinds = ["model", "dataset"]              # default: spaces, too
+credential = "huggingface"                # a token for it, stored with `craton keys credential set huggingface`
+gated = true                              # serve also what only this token opens; default: false
+tenants = ["default"]                     # who may use it; default: every tenant
+fresh = 60                                # seconds for which a branch is believed to point where it did
+
 [blobs]                                   # the bytes of all files; default: CRATON_HOME/blobs
 url = "s3://models/craton"                # or the absolute path of a folder
 endpoint = "https://s3.example.com"       # of an S3-compatible store; default: Amazon's
@@ -225,6 +234,18 @@ class HubSettings(Struct, frozen=True, forbid_unknown_fields=True):
     keep: Literal["plain", "chunks"] = "plain"
 
 
+class MirrorSettings(Struct, frozen=True, forbid_unknown_fields=True):
+    """allow: patterns of namespace/name; without any, nothing is fetched."""
+
+    endpoint: Annotated[str, Meta(pattern="^https?://")] = "https://huggingface.co"
+    allow: tuple[str, ...] = ()
+    kinds: tuple[Literal["model", "dataset", "space"], ...] = ("model", "dataset", "space")
+    credential: str = ""
+    gated: bool = False
+    tenants: tuple[str, ...] = ()
+    fresh: Annotated[float, Meta(ge=0)] = 60.0
+
+
 class BlobSettings(Struct, frozen=True, forbid_unknown_fields=True):
     """url "": CRATON_HOME/blobs."""
 
@@ -274,6 +295,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     blobs: BlobSettings = BlobSettings()
     quotas: QuotaSettings = QuotaSettings()
     hub: HubSettings = HubSettings()
+    hubs: dict[Annotated[str, Meta(pattern="^[a-z0-9][a-z0-9-]{0,31}$")], MirrorSettings] = {}
     prices: dict[str, Price] = field(default_factory=dict)
 
 
@@ -305,6 +327,8 @@ def _check(settings: Settings, home: Path) -> None:
         Destinations(settings.outgoing.allow)
     except InvalidRequest as error:
         raise InvalidRequest(error.reason, "outgoing.allow") from error
+    for name, mirrored in settings.hubs.items():
+        _check_address(mirrored.endpoint, f"hubs.{name}.endpoint")
     owners: dict[str, str] = {}
     for name, upstream in settings.upstreams.items():
         _check_upstream(f"upstreams.{name}", upstream)
@@ -332,14 +356,18 @@ def _check_blobs(blobs: BlobSettings, quotas: QuotaSettings) -> None:
 def _check_upstream(field: str, upstream: UpstreamSettings) -> None:
     if not upstream.url:
         raise InvalidRequest("a bedrock upstream needs a region or a base_url", field)
+    _check_address(upstream.url, f"{field}.base_url")
+
+
+def _check_address(address: str, field: str) -> None:
     try:
-        url = urlsplit(upstream.url)
+        url = urlsplit(address)
         if url.scheme not in DEFAULT_PORTS or url.username or url.query or url.fragment:
-            raise ValueError(upstream.url)
+            raise ValueError(address)
         Destinations((f"{url.scheme}://{url.netloc}",))
     except ValueError:  # InvalidRequest is one too
         reason = "is not an http(s) address without user, query and fragment"
-        raise InvalidRequest(f"{upstream.url!r} {reason}", f"{field}.base_url") from None
+        raise InvalidRequest(f"{address!r} {reason}", field) from None
 
 
 _UNITS = {"": 1, "k": 2**10, "m": 2**20, "g": 2**30, "t": 2**40}

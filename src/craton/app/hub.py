@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from craton.app.collaboration import RunningCollaboration
+from craton.app.mirror import RunningMirror
 from craton.app.platform import Platform
 from craton.app.repositories import RunningRepositories
 from craton.app.transfer import RunningTransfer
@@ -14,6 +15,7 @@ from craton.app.xet import RunningXet
 from craton.hub.reaching import Reaching
 from craton.wire.authentication import AnyPasses
 from craton.wire.huggingface.dialect import HuggingFaceDialect, Part
+from craton.wire.huggingface.mirrored import Mirrored
 
 if TYPE_CHECKING:
     import httpx
@@ -25,28 +27,35 @@ class RunningHub:
 
     def __init__(self, platform: Platform, client: Callable[[], httpx.AsyncClient]) -> None:
         """client: gives the one outgoing client."""
-        self.reaching = Reaching(platform.database)
+        self.mirroring = RunningMirror(platform, client)
+        self.reaching = Reaching(platform.database, self.mirroring.mirrors)
         self.collaboration = RunningCollaboration(platform, self.reaching, client)
         self.xet = RunningXet(platform, self.reaching, self.collaboration.pulls)
         self.viewer = RunningViewer(platform, self.reaching)
-        self.repositories = RunningRepositories(platform, self.reaching)
+        self.repositories = RunningRepositories(platform, self.reaching, self.mirroring.mirrors)
         self.transfer = RunningTransfer(
-            platform, self.reaching, self.collaboration.pulls, self.repositories.downloads.count
+            platform,
+            self.reaching,
+            self.collaboration.pulls,
+            self.repositories.downloads.count,
+            self.mirroring.coming,
         )
         self.passes = AnyPasses(self.xet.passes, self.transfer.passes)
         self.dialect = HuggingFaceDialect(self._parts())
 
     def _parts(self) -> list[Part]:
         """Each is about one noun."""
-        return [
+        parts = [
             *self.repositories.parts,
             *self.transfer.parts,
             *self.collaboration.parts,
             *self.xet.parts,
             *self.viewer.parts,
         ]
+        return [Mirrored(parts, self.reaching, self.mirroring.mirror)]
 
     def start(self) -> None:
+        self.mirroring.start()
         self.repositories.start()
         self.transfer.start()
         self.collaboration.start()
@@ -57,3 +66,4 @@ class RunningHub:
         await self.transfer.stop()
         await self.collaboration.stop()
         await self.viewer.stop()
+        await self.mirroring.stop()

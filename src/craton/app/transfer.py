@@ -21,7 +21,7 @@ from craton.wire.huggingface.lfs import LfsRoutes
 from craton.wire.huggingface.lfs_passes import LfsPasses
 from craton.wire.huggingface.lfs_uploads import LfsUploads
 from craton.wire.huggingface.preupload import PreuploadRoutes
-from craton.wire.huggingface.resolve import ResolveRoutes
+from craton.wire.huggingface.resolve import Coming, ResolveRoutes, all_here
 from craton.wire.huggingface.writing import Writing
 
 SWEEP_SECONDS = 3600.0
@@ -33,9 +33,14 @@ class RunningTransfer:
     """passes: what the addresses that files are sent to take for credentials. uploads: what came in parts so far."""
 
     def __init__(
-        self, platform: Platform, reaching: Reaching, pulls: PullRequests, count: Callable[[Reached], None]
+        self,
+        platform: Platform,
+        reaching: Reaching,
+        pulls: PullRequests,
+        count: Callable[[Reached], None],
+        coming: Coming = all_here,
     ) -> None:
-        """count: is told of every file that is fetched."""
+        """count: is told of every file that is fetched. coming: brings what has yet to come from an upstream hub."""
         database, blobs, hub = platform.database, platform.blobs, platform.hub
         self.passes = LfsPasses(Tickets(platform.keys, time.time))
         self.uploads = Uploads(database, blobs, platform.home.path / "uploads", time.time)
@@ -46,7 +51,7 @@ class RunningTransfer:
             LfsRoutes(writing, self.uploads, self.passes),
             LfsUploads(hub, self.uploads, self.passes),
             CommitRoutes(writing, hub),
-            ResolveRoutes(reaching, admission, hub, Sending(blobs), count),
+            ResolveRoutes(reaching, admission, hub, Sending(blobs), count, coming=coming),
         ]
         self._sweeping: asyncio.Task[None] | None = None
 

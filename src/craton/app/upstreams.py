@@ -28,16 +28,21 @@ if TYPE_CHECKING:
 
     WireOptions = AnthropicOptions | BedrockOptions | OpenAIOptions
 
+HUGGING_FACE = "https://huggingface.co"
+HUGGING_FACE_STORAGE = ("*.huggingface.co", "*.hf.co")
 KEY_SECONDS = 2.0  # how long a stored key is believed: one that was replaced needs no restart
 
 
 def allowed_hosts(settings: Settings) -> tuple[str, ...]:
-    """The outgoing allow-list: configured upstreams and Qdrant servers, by scheme, host and port, and what [outgoing]
-    names."""
+    """The outgoing allow-list: configured upstreams, Qdrant servers and hubs, by scheme, host and port, and what
+    [outgoing] names. The best-known hub hands files out from hosts of its own."""
     addresses = [upstream.url for upstream in settings.upstreams.values()]
     addresses += [server.url for server in settings.qdrant.values()]
+    hubs = [hub.endpoint.rstrip("/") for hub in settings.hubs.values()]
+    addresses += hubs
+    storage = HUGGING_FACE_STORAGE if HUGGING_FACE in hubs else ()
     urls = [urlsplit(address) for address in addresses]
-    return (*(f"{url.scheme}://{url.netloc}" for url in urls), *settings.outgoing.allow)
+    return (*(f"{url.scheme}://{url.netloc}" for url in urls), *storage, *settings.outgoing.allow)
 
 
 class Connector:

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Literal
 
 import msgspec
 from msgspec import Struct
-from sqlalchemy import ColumnElement, Connection, Row, Select, and_, case, exists, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, Select, and_, exists, func, or_, select
 
-from craton.core.access import SHARED_TENANT
 from craton.core.repo import Gating, RepoId, RepoKind
 from craton.hub.collaboration.tables import likes
 from craton.hub.counting import TREND, WINDOW, Downloads
 from craton.hub.labels import Card
+from craton.hub.reaching import Mirrors, is_visible, no_mirrors, rank
 from craton.hub.tables import cards, refs, repositories, tags
 from craton.store.database import Database
 
@@ -58,14 +59,16 @@ class Found(Struct, frozen=True):
 class Searching:
     """Blocking, safe in threads."""
 
-    def __init__(self, database: Database, counted: Downloads) -> None:
-        self._database, self._counted = database, counted
+    def __init__(self, database: Database, counted: Downloads, mirrors: Mirrors = no_mirrors) -> None:
+        self._database, self._counted, self._mirrors = database, counted, mirrors
 
     def search(self, tenant: str, search: Search) -> list[Found]:
         """A page of what the tenant may see. `after` of the next one is (value, id) of the last."""
         value = self._value(search.sort).label("value")
         table = repositories.c
-        query = select(table.tenant, table.id, value).where(_visible(tenant), *_conditions(search))
+        query = select(table.tenant, table.id, value).where(
+            _visible(tenant, self._mirrors(tenant)), *_conditions(search)
+        )
         page = query.subquery()
         order = (page.c.value, page.c.id) if search.ascending else (page.c.value.desc(), page.c.id.desc())
         ranked = select(page).order_by(*order).limit(search.limit)
@@ -164,15 +167,9 @@ def _conditions(search: Search) -> list[ColumnElement[bool]]:
     return found
 
 
-def _visible(tenant: str) -> ColumnElement[bool]:
+def _visible(tenant: str, mirrors: Sequence[str]) -> ColumnElement[bool]:
     """What `reaching` would find under its name: the tenant's own, and of the others' that are shared the first."""
     table, other = repositories.c, repositories.alias("other")
-
-    def rank(column: ColumnElement[str]) -> ColumnElement[int]:
-        return case((column == tenant, 0), (column == SHARED_TENANT, 2), else_=1)
-
-    def seen(columns: Any) -> ColumnElement[bool]:
-        return or_(columns.tenant == tenant, columns.private.is_(False), columns.tenant == SHARED_TENANT)
 
     def age(columns: Any) -> ColumnElement[bool]:
         return or_(
@@ -180,8 +177,8 @@ def _visible(tenant: str) -> ColumnElement[bool]:
         )
 
     named = and_(other.c.kind == table.kind, other.c.namespace == table.namespace, other.c.name == table.name)
-    first = or_(
-        rank(other.c.tenant) < rank(table.tenant), and_(rank(other.c.tenant) == rank(table.tenant), age(other.c))
-    )
-    better = exists(select(1).select_from(other).where(named, other.c.tenant != table.tenant, seen(other.c), first))
-    return and_(seen(table), ~better)
+    theirs, its = rank(other.c.tenant, tenant), rank(table.tenant, tenant)
+    first = or_(theirs < its, and_(theirs == its, age(other.c)))
+    seen = is_visible(other.c, tenant, mirrors)
+    better = exists(select(1).select_from(other).where(named, other.c.tenant != table.tenant, seen, first))
+    return and_(is_visible(table, tenant, mirrors), ~better)

@@ -20,8 +20,9 @@ from craton.hub.mirror.flights import BLOCK, Flights, Wanted
 from craton.hub.mirror.origin import Origin
 from craton.hub.mirror.remembering import Answers
 from craton.hub.mirror.shelving import Shelving
-from craton.hub.mirror.words import PREFIX, RemoteFile, Seen, Upstream
+from craton.hub.mirror.words import RemoteFile, Seen, Upstream
 from craton.hub.names import is_commit_id, is_repo
+from craton.hub.reaching import MIRRORED
 from craton.hub.repositories import Hub
 
 log = logging.getLogger("craton.mirror")
@@ -45,10 +46,9 @@ class Mirror:
         self._flights = Flights(folder, self._keep)
         self._answers = Answers(monotonic)
 
-    def open(self) -> None:
-        """What is shared is so as configured now. Blocking; before the first request."""
-        self._shelving.open(origin.upstream for origin in self._origins)
-        self._flights.sweep(time.time())
+    def sweep(self, now: float) -> None:
+        """Removes downloads that were given up long ago. Blocking. now: seconds since the epoch."""
+        self._flights.sweep(now)
 
     async def close(self) -> None:
         await self._answers.close()
@@ -146,7 +146,7 @@ class Mirror:
 
     def lacks(self, owner: str, digest: str) -> bool:
         """Whether the bytes of a mirrored repository's file have yet to come. Blocking."""
-        if not owner.startswith(PREFIX):
+        if not owner.startswith(MIRRORED):
             return False
         return not (self._shelving.holds(owner, digest) and self._hub.blobs.exists(digest))
 
@@ -175,7 +175,7 @@ class Mirror:
         for origin in self._origins:
             if owner in origin.upstream.owners():
                 return origin
-        raise SourceFailed(owner.removeprefix(PREFIX), "this mirror is not configured any more")
+        raise SourceFailed(owner.removeprefix(MIRRORED), "this mirror is not configured any more")
 
     def _keep(self, owner: str, file: RemoteFile, path: Path) -> StoredFile:
         def chunks() -> Iterator[bytes]:

@@ -16,8 +16,9 @@ from craton.hub.changes import Created, Listener, Place, RefChange, Updated
 from craton.hub.editing import Editor
 from craton.hub.files import StoredFile, stored_files
 from craton.hub.mirror.tables import learned
-from craton.hub.mirror.words import PREFIX, Seen, Upstream
+from craton.hub.mirror.words import Seen, Upstream
 from craton.hub.names import is_commit_id, is_repo, is_short_id
+from craton.hub.reaching import MIRRORED
 from craton.hub.refs import Refs, full_ref, is_name, parse_ref
 from craton.hub.repositories import Hub
 from craton.hub.tables import moved, repositories
@@ -37,7 +38,7 @@ class Shelving:
         shared = {upstream.owner(False) for upstream in upstreams if not upstream.tenants}
         table = repositories.c
         with self._database.write() as connection:
-            mirrored = table.tenant.startswith(PREFIX, autoescape=True)
+            mirrored = table.tenant.startswith(MIRRORED, autoescape=True)
             change = update(repositories)
             connection.execute(change.where(mirrored, table.tenant.not_in(shared)).values(private=True))
             connection.execute(change.where(table.tenant.in_(shared)).values(private=False))

@@ -6,10 +6,9 @@ from fnmatch import fnmatchcase
 
 from msgspec import Struct
 
+from craton.core.access import STRANGER
 from craton.core.repo import RepoId, RepoKind
-
-PREFIX = "mirror:"
-"""The owners of mirrored repositories begin so; no tenant can be called so."""
+from craton.hub.reaching import MIRRORED
 
 
 class Upstream(Struct, frozen=True):
@@ -28,7 +27,8 @@ class Upstream(Struct, frozen=True):
     fresh: float = 60.0
 
     def serves(self, tenant: str) -> bool:
-        return not self.tenants or tenant in self.tenants
+        """Strangers may read what is here and shared, but have nothing fetched."""
+        return tenant != STRANGER and (not self.tenants or tenant in self.tenants)
 
     def allows(self, kind: RepoKind, path: str) -> bool:
         """path: namespace/name, or a name alone as upstream's oldest repositories have it ("gpt2")."""
@@ -37,7 +37,7 @@ class Upstream(Struct, frozen=True):
     def owner(self, restricted: bool) -> str:
         """Whose the mirrored repositories are: of each upstream another's, and what only a token opens apart. So who
         may see them is one condition, and knowing a hash at one upstream grants nothing of another."""
-        return f"{PREFIX}{self.name}{':gated' if restricted else ''}"
+        return f"{MIRRORED}{self.name}{':gated' if restricted else ''}"
 
     def owners(self) -> tuple[str, ...]:
         """Those whose repositories are served."""

@@ -4,7 +4,7 @@ what git has: the pointer."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from io import FileIO
 from pathlib import Path
 
@@ -33,6 +33,14 @@ def nothing_else(_request: Request, _reached: Reached, _commit: str, _entry: Tre
     return {}
 
 
+Coming = Callable[[Reached, str, TreeEntry, int, int], AsyncIterator[bytes] | None]
+"""From start to end, the bytes of a file that are not here yet, as they come; None when they are here. Blocking."""
+
+
+def all_here(_reached: Reached, _commit: str, _entry: TreeEntry, _start: int, _end: int) -> AsyncIterator[bytes] | None:
+    return None
+
+
 class Found(Struct, frozen=True):
     """commit: what the revision stands for."""
 
@@ -58,9 +66,11 @@ class ResolveRoutes:
         sending: Sending,
         count: Callable[[Reached], None],
         linked: Linked = nothing_else,
+        coming: Coming = all_here,
     ) -> None:
         self._reaching, self._admission, self._hub = reaching, admission, hub
         self._sending, self._count, self._linked = sending, count, linked
+        self._coming = coming
 
     def routes(self) -> list[Route]:
         return [
@@ -123,8 +133,11 @@ class ResolveRoutes:
             self._count(found.reached)
         if content is not None:
             return Reply(status, content[start:end], headers)
-        body = await asyncio.to_thread(self._open, found.entry, start, end)
         headers["content-length"] = str(end - start)
+        coming = await asyncio.to_thread(self._coming, found.reached, found.commit, found.entry, start, end)
+        if coming is not None:
+            return Reply(status, coming, headers)
+        body = await asyncio.to_thread(self._open, found.entry, start, end)
         return Reply(status, body if isinstance(body, FileBody) else pulled(body), headers)
 
     def _open(self, entry: TreeEntry, start: int, end: int) -> FileBody | Iterator[bytes]:
