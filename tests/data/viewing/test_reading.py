@@ -245,6 +245,7 @@ def test_values_that_json_has_no_word_for(desk: Desk) -> None:
             "fine": pa.array([1], pa.timestamp("ns")),
             "day": [day.date()],
             "money": [Decimal("1.50")],
+            "deep": pa.array([[{"at": 1}]], pa.list_(pa.struct([("at", pa.timestamp("ns"))]))),
             "far": pa.array([2**50], pa.timestamp("s")),
         }
     )
@@ -253,6 +254,7 @@ def test_values_that_json_has_no_word_for(desk: Desk) -> None:
     assert row["bytes"] == "AP8="
     assert row["when"] == "2020-01-02T03:04:05"
     assert row["fine"] == "1970-01-01T00:00:00"
+    assert row["deep"] == [{"at": "1970-01-01T00:00:00"}]
     assert row["day"] == "2020-01-02"
     assert row["money"] == "1.50"
     assert isinstance(row["far"], str)

@@ -7,7 +7,7 @@ pictures and sounds that lie in the row are data: URLs.
 from __future__ import annotations
 
 import base64
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import msgspec
@@ -66,13 +66,39 @@ class PageBuilder:
         return None if scalar is None else shown(scalar, self._features[name])
 
 
+def cells_of(batch: pa.RecordBatch, rows: Iterable[int]) -> Iterator[Cells]:
+    """These rows of the batch. Times finer than Python tells are cut to microseconds."""
+    columns = []
+    for name, column in zip(batch.schema.names, batch.columns, strict=True):
+        kind = _coarse(column.type)
+        columns.append((name, column if kind == column.type else column.cast(kind, safe=False)))
+    for row in rows:
+        yield {name: column[row] for name, column in columns}
+
+
+def _coarse(kind: pa.DataType) -> pa.DataType:
+    if pa.types.is_timestamp(kind) and kind.unit == "ns":
+        return pa.timestamp("us", kind.tz)
+    if pa.types.is_duration(kind) and kind.unit == "ns":
+        return pa.duration("us")
+    if pa.types.is_time64(kind) and kind.unit == "ns":
+        return pa.time64("us")
+    if pa.types.is_struct(kind):
+        fields = [kind.field(index) for index in range(kind.num_fields)]
+        return pa.struct([field.with_type(_coarse(field.type)) for field in fields])
+    if pa.types.is_list(kind) or pa.types.is_large_list(kind):
+        make = pa.list_ if pa.types.is_list(kind) else pa.large_list
+        return make(kind.value_field.with_type(_coarse(kind.value_type)))
+    return kind
+
+
 def shown(scalar: pa.Scalar, feature: Feature) -> Any:
     """As JSON can say it."""
     kind = feature.get("_type") if isinstance(feature, dict) else None
     try:
         value = scalar.as_py()
-    except (ValueError, OverflowError):  # a time that Python's calendar does not have, or finer than it tells
-        return _roughly(scalar)
+    except (ValueError, OverflowError):  # a time that Python's calendar does not have
+        return _named(scalar)
     if kind in _MEDIA and isinstance(value, dict | bytes):
         return _media(value)
     if kind == "Json" and isinstance(value, str):
@@ -83,16 +109,12 @@ def shown(scalar: pa.Scalar, feature: Feature) -> Any:
     return value
 
 
-def _roughly(scalar: pa.Scalar) -> Any:
-    if pa.types.is_timestamp(scalar.type):
-        try:
-            return scalar.cast(pa.timestamp("us", scalar.type.tz), safe=False).as_py()
-        except (ValueError, OverflowError, pa.ArrowInvalid):
-            pass
+def _named(scalar: pa.Scalar) -> str | None:
     try:
-        return scalar.cast(pa.string()).as_py()
+        text: str | None = scalar.cast(pa.string()).as_py()
     except (ValueError, OverflowError, pa.ArrowNotImplementedError):
         return None
+    return text
 
 
 def _media(value: dict[str, Any] | bytes) -> dict[str, Any]:

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from craton.core.errors import Damaged, Unsupported
-from craton.data.viewing.cells import PageBuilder
+from craton.data.viewing.cells import PageBuilder, cells_of
 from craton.data.viewing.delimited import CsvTable
 from craton.data.viewing.features import with_features
 from craton.data.viewing.frames import Source
@@ -92,7 +92,6 @@ def _rows(batches: Iterator[pa.RecordBatch], count: int) -> Iterator[dict[str, p
 
     def rows() -> Iterator[dict[str, pa.Scalar]]:
         for batch in batches:
-            for index in range(batch.num_rows):
-                yield {name: batch.column(at)[index] for at, name in enumerate(batch.schema.names)}
+            yield from cells_of(batch, range(batch.num_rows))
 
     return islice(rows(), count)

@@ -11,6 +11,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from craton.core.errors import Damaged, TooLarge
+from craton.data.viewing.cells import cells_of
 from craton.data.viewing.features import features_of
 from craton.data.viewing.frames import Part, Table
 from craton.data.viewing.limits import ViewLimits
@@ -75,10 +76,10 @@ def rows(
             found = bisect_left(wanted, end, at)
             if found > at:
                 for start, batch in _group(file, group, first, kept):
-                    while at < found and wanted[at] < start + batch.num_rows:
-                        row = wanted[at] - start
-                        yield wanted[at], {name: batch.column(i)[row] for i, name in enumerate(batch.schema.names)}
-                        at += 1
+                    inside = bisect_left(wanted, start + batch.num_rows, at, found)
+                    cells = cells_of(batch, [index - start for index in wanted[at:inside]])
+                    yield from zip(wanted[at:inside], cells, strict=True)
+                    at = inside
                     if at == found:
                         break
             first = end

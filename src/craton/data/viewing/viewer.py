@@ -144,9 +144,10 @@ class Viewer:
 
     async def first_rows(self, place: Place, config: str, split: str, length: int = MAX_PAGE) -> Page:
         """From the beginning of the first file, whose rest is not read."""
+        _check_window(0, length)
         chosen, found = await self.split(place, config, split)
         source = await self._copies.source(found.files[0])
-        return await self._quick.run(Head(source, _length(length), chosen.features), Page)
+        return await self._quick.run(Head(source, length, chosen.features), Page)
 
     async def open(self, place: Place, config: str, split: str, patience: float = PATIENCE) -> Opened:
         """Raises Throttled while copies are being made, after so many seconds for each."""
@@ -159,8 +160,9 @@ class Viewer:
         return Opened(chosen, found, tuple(files), features)
 
     async def rows(self, place: Place, config: str, split: str, offset: int, length: int) -> Page:
+        _check_window(offset, length)
         opened = await self.open(place, config, split)
-        page = await self._quick.run(Window(opened.table, _offset(offset), _length(length)), Page)
+        page = await self._quick.run(Window(opened.table, offset, length), Page)
         return replace(page, partial=opened.partial)
 
     async def filter(
@@ -168,13 +170,15 @@ class Viewer:
     ) -> Page:
         if not where and not order:
             raise InvalidRequest("a condition (where) or an order (orderby) is needed", "where")
+        _check_window(offset, length)
         opened = await self.open(place, config, split)
-        task = Filter(opened.table, where, order, _offset(offset), _length(length))
+        task = Filter(opened.table, where, order, offset, length)
         return replace(await self._quick.run(task, Page), partial=opened.partial)
 
     async def search(self, place: Place, config: str, split: str, words: str, offset: int, length: int) -> Page:
+        _check_window(offset, length)
         opened = await self.open(place, config, split)
-        task = Search(opened.table, words, _offset(offset), _length(length))
+        task = Search(opened.table, words, offset, length)
         return replace(await self._quick.run(task, Page), partial=opened.partial)
 
     async def statistics(self, place: Place, config: str, split: str) -> Statistics:
@@ -200,13 +204,8 @@ class Viewer:
         return find_configs(tree, read_card(text))
 
 
-def _length(length: int) -> int:
+def _check_window(offset: int, length: int) -> None:
     if not 0 <= length <= MAX_PAGE:
         raise InvalidRequest(f"must be from 0 to {MAX_PAGE}", "length")
-    return length
-
-
-def _offset(offset: int) -> int:
     if not 0 <= offset <= MAX_OFFSET:
         raise InvalidRequest("must be a count of rows", "offset")
-    return offset

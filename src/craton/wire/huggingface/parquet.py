@@ -4,25 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
-from pathlib import Path
-from typing import BinaryIO
+from io import FileIO
 
 from craton.core.access import Action
 from craton.core.errors import NotFound
 from craton.core.repo import RepoId
 from craton.data.viewing.taking import take
 from craton.data.viewing.viewer import Opened, Viewer
+from craton.wire.file_body import FileBody, pulled
 from craton.wire.http import Reply, Request, Route, json_reply
-from craton.wire.huggingface.errors import identified
+from craton.wire.huggingface.errors import identified, write_error
 from craton.wire.huggingface.links import base_url
 from craton.wire.huggingface.naming import hub_route, params_text
 from craton.wire.huggingface.query import Query
+from craton.wire.huggingface.ranges import Unsatisfiable, asked_range, is_known
 from craton.wire.huggingface.write_dataset import parquet_url
 
 ROOT = "/api/datasets/{namespace}/{name}/parquet"
-_CHUNK = 1 << 20
-_RANGE = re.compile(r"bytes=(\d{0,18})-(\d{0,18})")
 _FILE = re.compile(r"(\d{1,5})\.parquet")
 
 
@@ -64,23 +62,29 @@ class ParquetRoutes:
         place = await self._viewer.place(request.authenticated.tenant, repo, Query.of(request).text("revision"))
         opened = await self._viewer.open(place, params_text(request, "config"), params_text(request, "split"))
         copied = opened.files[_number(request, opened)]
-        size = copied.described.size
+        size, etag = copied.described.size, f'"{copied.key}"'
         headers = {
             **identified(request),
             "content-type": "application/vnd.apache.parquet",
             "accept-ranges": "bytes",
-            "etag": f'"{copied.key}"',
+            "etag": etag,
             "x-revision": place.revision,
         }
-        start, end = _range(request, size)
-        if start >= size and size:
-            return Reply(416, b"", {**headers, "content-range": f"bytes */{size}"})
+        if is_known(request.headers, etag):
+            return Reply(304, b"", headers)
+        try:
+            part = asked_range(request.headers, size, etag)
+        except Unsatisfiable as error:
+            reply = write_error(error, request)
+            return Reply(416, reply.body, reply.headers | {"content-range": f"bytes */{size}"})
+        start, end = part or (0, size)
         headers["content-length"] = str(end - start)
-        partial = end - start < size
-        if partial:
+        if part:
             headers["content-range"] = f"bytes {start}-{end - 1}/{size}"
-        body = _nothing() if request.method == "HEAD" else _send(copied.path, start, end)
-        return Reply(206 if partial else 200, body, headers)
+        if request.method == "HEAD":
+            return Reply(206 if part else 200, pulled(iter(())), headers)
+        file = await asyncio.to_thread(FileIO, copied.path)
+        return Reply(206 if part else 200, FileBody(file, start, end - start), headers)
 
 
 def _repo(request: Request) -> RepoId:
@@ -93,34 +97,3 @@ def _number(request: Request, opened: Opened) -> int:
     if match is None or int(match[1]) >= len(opened.files):
         raise NotFound("file", name)
     return int(match[1])
-
-
-def _range(request: Request, size: int) -> tuple[int, int]:
-    """From and to (excluded). What is no single range of bytes is no range, as RFC 9110 has it."""
-    match = _RANGE.fullmatch(request.headers.get("range", "").strip())
-    if match is None or match[0] == "bytes=-":
-        return 0, size
-    first, last = match[1], match[2]
-    if not first:
-        return max(size - int(last), 0), size
-    end = min(int(last) + 1, size) if last else size
-    return (int(first), end) if not last or int(last) >= int(first) else (0, size)
-
-
-async def _nothing() -> AsyncIterator[bytes]:
-    return
-    yield b""
-
-
-async def _send(path: Path, start: int, end: int) -> AsyncIterator[bytes]:
-    file: BinaryIO = await asyncio.to_thread(path.open, "rb", 0)
-    try:
-        await asyncio.to_thread(file.seek, start)
-        while start < end:
-            chunk = await asyncio.to_thread(file.read, min(_CHUNK, end - start))
-            if not chunk:
-                raise OSError("the file became shorter")
-            start += len(chunk)
-            yield chunk
-    finally:
-        file.close()

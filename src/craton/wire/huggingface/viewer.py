@@ -49,7 +49,7 @@ class ViewerRoutes:
                 body = await answer(named, place, query, base_url(request))
                 return json_reply(200, body, {"x-revision": place.revision})
 
-            return hub_route("GET", self._prefix + path, operation, handle, Action.READ)
+            return hub_route("GET", self._prefix + path, operation, handle, Action.READ, opens=True)
 
         return [
             route("/is-valid", "IsDatasetValid", self._is_valid),

@@ -28,6 +28,7 @@ TABLE: dict[type[CratonError], Row] = {
     errors.ContextExceeded: Row(400, "invalid_request_error", "context_length_exceeded"),
     errors.Unauthenticated: Row(401, "invalid_request_error", "invalid_api_key"),
     errors.Forbidden: Row(403, "invalid_request_error", "insufficient_permissions"),
+    errors.Gated: Row(403, "invalid_request_error", "gated_repository"),
     errors.OutgoingRefused: Row(403, "invalid_request_error", "outgoing_refused"),
     errors.NotFound: Row(404, "invalid_request_error", "not_found"),
     errors.Conflict: Row(409, "invalid_request_error", "conflict", retry=False),
