@@ -30,8 +30,8 @@ mission: $(VENV)/.test  ## the guide's rows: works, refused, missing
 bench: $(VENV)/.test  ## ratios against the raw libraries (bench/README.md)
 	$(BIN)/python -m bench $(ARGS)
 
-compat: $(VENV)/.test  ## older generations of the clients
-	$(BIN)/python -m tests.compat $(ARGS)
+compat: $(VENV)/.test  ## older generations of the clients; HF_TESTS=checkout: huggingface_hub's own tests
+	$(BIN)/python -m tests.compat $(if $(HF_TESTS),--hf-tests $(HF_TESTS)) $(ARGS)
 
 proof: $(VENV)/.test  ## slow proofs; figures go to docs/proof/
 	$(BIN)/python -m tests.proof $(ARGS)

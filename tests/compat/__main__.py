@@ -1,8 +1,9 @@
 """`make compat`: the same scenarios through older generations of the unmodified clients.
 
     python -m tests.compat [--only TEXT] [--no-report]
+    python -m tests.compat --hf-tests CHECKOUT [pytest's arguments]     # of the huggingface_hub repository
 
-Ends with 1 when a check fails that is not a known limit (generations.py).
+Ends with 1 when a check fails that is not a known limit (generations.py), or too few of the suite's tests pass.
 """
 
 from __future__ import annotations
@@ -19,10 +20,13 @@ from rich.console import Console
 from tests.compat.environments import python_of
 from tests.compat.generations import GENERATIONS, Generation
 from tests.compat.report import Outcome, show, write
+from tests.compat.suite import judging
+from tests.compat.suite.running import run_suite, version_of
 from tests.servers import RunningServer, serving
 
 HERE = Path(__file__).resolve().parent
 REPORT = HERE.parents[1] / "docs" / "proof" / "compat.md"
+SUITE_REPORT = REPORT.with_name("hub_suite.md")
 CONFIG = '[echo]\nscript = "script.yaml"\n'
 SCENARIO_SECONDS = 300.0
 
@@ -31,8 +35,11 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.compat", description=__doc__.splitlines()[0])
     parser.add_argument("--only", default="", help="generations whose name holds this text")
     parser.add_argument("--no-report", action="store_true", help="leave docs/proof/compat.md as it is")
-    options = parser.parse_args()
+    parser.add_argument("--hf-tests", type=Path, help="a checkout of the huggingface_hub repository: run its tests")
+    options, more = parser.parse_known_args()
     console = Console()
+    if options.hf_tests is not None:
+        return run_hub_suite(options.hf_tests, more, console, report=not options.no_report and not more)
     outcomes: list[Outcome] = []
     for generation in GENERATIONS:
         if options.only in generation.name:
@@ -42,6 +49,16 @@ def main() -> int:
     if not options.no_report and not options.only:
         write(outcomes, REPORT)
     return 1 if any(outcome.bad for outcome in outcomes) else 0
+
+
+def run_hub_suite(checkout: Path, selected: list[str], console: Console, *, report: bool) -> int:
+    judged = judging.judge(run_suite(checkout, selected))
+    for test in judged.failed:
+        console.print(f"{test.test}: {test.why}", soft_wrap=True, markup=False, highlight=False)
+    console.print(f"{judged.passed} passed, {len(judged.failed)} failed: {judged.share:.1%} (goal {judging.GOAL:.0%})")
+    if report:
+        judging.write(judged, version_of(checkout), SUITE_REPORT)
+    return 0 if judged.share >= judging.GOAL else 1
 
 
 def try_out(generation: Generation) -> list[Outcome]:
