@@ -39,6 +39,10 @@ HOSTILE = {
     "AWS_ACCESS_KEY_ID": "AKIATHEIRS",
     "AWS_SECRET_ACCESS_KEY": 'it\'s $(theirs) "too"',
     "OPENAI_ORG_ID": "org-theirs",
+    "HUGGINGFACE_CO_STAGING": "1",
+    "HF_ENDPOINT": "http://127.0.0.1:9",
+    "HF_TOKEN": "hf_theirs",
+    "HF_HUB_DISABLE_IMPLICIT_TOKEN": "1",
     "HTTP_PROXY": "http://127.0.0.1:9",
     "http_proxy": "http://127.0.0.1:9",
 }
@@ -84,6 +88,22 @@ def test_exports_survive_a_shell_and_say_what_they_overwrite(server: RunningServ
     assert "AWS_ENDPOINT_URL_BEDROCK_RUNTIME" not in inside
     for name in ("AWS_PROFILE", "AWS_ACCESS_KEY_ID", "OPENAI_ORG_ID"):
         assert name in done.stderr
+
+
+def test_exec_points_hugging_face_clients_here_with_a_key(server: RunningServer) -> None:
+    code = """
+from huggingface_hub import HfApi, constants
+from huggingface_hub.errors import RepositoryNotFoundError
+print(HfApi().whoami()["name"], constants.HF_HUB_DISABLE_TELEMETRY)
+try:
+    HfApi().model_info("acme/not-here")
+except RepositoryNotFoundError as error:
+    print(error)
+"""
+    done = run_with(server, HOSTILE, sys.executable, "-c", code)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("default True\n")
+    assert '[hubs.huggingface] with allow = ["acme/not-here"] into config.toml' in done.stdout
 
 
 def test_json_gives_the_same_values(server: RunningServer) -> None:

@@ -37,6 +37,10 @@ CLEARED = (
     "OPENAI_CUSTOM_HEADERS",
     "ANTHROPIC_AUTH_TOKEN",
     "ANTHROPIC_CUSTOM_HEADERS",
+    "HF_HUB_DISABLE_IMPLICIT_TOKEN",
+    "HF_INFERENCE_ENDPOINT",
+    "HUGGINGFACE_CO_STAGING",
+    "HUGGING_FACE_HUB_TOKEN",
 )
 PROXIES = frozenset({"http_proxy", "https_proxy", "all_proxy"})
 
@@ -46,7 +50,9 @@ def variables(connection: Connection, environment: Mapping[str, str] = os.enviro
 
     AWS_ENDPOINT_URL routes every AWS service here; one that Craton does not speak is refused by its name, so that
     nothing reaches the real AWS by accident. The OpenAI and Anthropic SDKs' own Bedrock clients look elsewhere for it.
-    AWS_BEARER_TOKEN_BEDROCK is not set: boto3 refuses it over http.
+    AWS_BEARER_TOKEN_BEDROCK is not set: boto3 refuses it over http. HF_ENDPOINT sends every `from_pretrained` and
+    `load_dataset` here: what is not here comes through a mirror, where the operator has configured one. HF_HUB_OFFLINE
+    stays as it is: it sends nobody anywhere.
     """
     return {
         "AWS_ENDPOINT_URL": connection.url,
@@ -62,6 +68,10 @@ def variables(connection: Connection, environment: Mapping[str, str] = os.enviro
         "ANTHROPIC_API_KEY": connection.token,
         "ANTHROPIC_BEDROCK_BASE_URL": connection.url,
         "ANTHROPIC_BEDROCK_MANTLE_BASE_URL": connection.url,
+        "HF_ENDPOINT": connection.url,
+        "HF_TOKEN": connection.token,
+        "HF_HUB_DISABLE_TELEMETRY": "1",
+        "HF_HUB_DISABLE_UPDATE_CHECK": "1",
         "CRATON_URL": connection.url,
         "CRATON_API_KEY": connection.token,
     } | _past_proxies(connection, environment)
@@ -92,6 +102,10 @@ def execute(command: tuple[str, ...], url: str | None, key: str | None) -> None:
 
     \b
     craton exec -- python app.py
+    craton exec -- hf upload acme/bert ./bert
+
+    Hugging Face clients look for everything here then. What is on another hub comes through this server when a
+    [hubs.NAME] in config.toml lets it mirror that hub.
     """
     environment = {name: value for name, value in os.environ.items() if name not in cleared(os.environ)}
     environment |= variables(connect(url, key))
@@ -114,6 +128,10 @@ def env(profile: str | None, force: bool, url: str | None, key: str | None, as_j
     eval "$(craton env)"              for this shell; says what it overwrites
     craton env --profile craton       an AWS profile; AWS_PROFILE=craton then uses it
     craton exec -- python app.py      for one command only
+
+    AWS, OpenAI, Anthropic and Hugging Face clients are pointed here. HF_ENDPOINT holds for every from_pretrained and
+    load_dataset: what is on another hub comes through this server when a [hubs.NAME] in config.toml lets it mirror
+    that hub.
 
     The profile's endpoint_url sends every AWS service here; one that Craton does not speak is refused by name.
     """

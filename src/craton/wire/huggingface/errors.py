@@ -9,7 +9,7 @@ import math
 from typing import NamedTuple
 
 from craton.core import errors
-from craton.core.errors import Conflict, CratonError, NotFound, Stale, Throttled, Unauthenticated
+from craton.core.errors import Conflict, CratonError, InvalidRequest, NotFound, Stale, Throttled, Unauthenticated
 from craton.wire.http import Reply, Request, json_reply
 
 MAX_MESSAGE = 500  # characters of it in a header
@@ -61,7 +61,9 @@ MISSING = {
 def write_error(error: CratonError, request: Request) -> Reply:
     """The error's reply. What is absent and what another tenant keeps to itself give the same one."""
     row = next(TABLE[kind] for kind in type(error).__mro__ if kind in TABLE)
-    code, message = row.code, _worded(error)
+    status, code, message = row.status, row.code, _worded(error)
+    if isinstance(error, InvalidRequest) and error.field == "path":
+        status = 422  # as the Hub says it of a file that cannot be called so
     if isinstance(error, NotFound):
         code = MISSING.get(error.kind, "")
     elif isinstance(error, Unauthenticated) and error.code == "missing" and "name" in request.params:
@@ -72,8 +74,8 @@ def write_error(error: CratonError, request: Request) -> Reply:
     if isinstance(error, Throttled):
         headers["retry-after"] = str(math.ceil(error.retry_after))
     if request.method == "HEAD":
-        return Reply(row.status, b"", headers)
-    return json_reply(row.status, {"error": message}, headers)
+        return Reply(status, b"", headers)
+    return json_reply(status, {"error": message}, headers)
 
 
 def _worded(error: CratonError) -> str:
@@ -83,7 +85,7 @@ def _worded(error: CratonError) -> str:
     if isinstance(error, Stale):
         return "The branch was updated since you opened this page. Please refresh and try again."
     if isinstance(error, NotFound) and error.kind == "repository":
-        return "Repository not found"
+        return f"Repository not found. {error.hint}" if error.hint else "Repository not found"
     if isinstance(error, NotFound) and error.kind == "branch":
         return f"Invalid rev id: refs/heads/{error.name}"
     if isinstance(error, Conflict):

@@ -16,7 +16,10 @@ from craton.wire.http import Handler, Reply, Request, Route
 from craton.wire.huggingface.dialect import Part
 from craton.wire.huggingface.naming import kind_of, repo_of, revision_of
 
-HINT = "It may be on another hub: a [hubs.NAME] in config.toml lets this server mirror one; see docs/hub.md."
+HINT = (
+    "Nothing is fetched from other hubs: to mirror one, put [hubs.huggingface] with allow = ["
+    '"{name}"] into config.toml and restart the server.'
+)
 BROUGHT = frozenset(
     {
         "CheckAccess",
@@ -88,5 +91,5 @@ def _hinting() -> Iterator[None]:
         yield
     except NotFound as error:
         if error.kind == "repository" and not error.hint:
-            raise NotFound(error.kind, error.name, HINT) from error
+            raise NotFound(error.kind, error.name, HINT.format(name=error.name)) from error
         raise
