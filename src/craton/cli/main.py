@@ -19,6 +19,7 @@ COMMANDS = {
     "ask": "craton.cli.ask:ask",
     "embed": "craton.cli.embed:embed",
     "models": "craton.cli.models:models",
+    "datasets": "craton.cli.datasets:datasets",
     "kb": "craton.cli.kb:kb",
     "jobs": "craton.cli.jobs:jobs",
     "buckets": "craton.cli.buckets:buckets",

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from craton.core.errors import Damaged, Unsupported
-from craton.data.viewing.cells import PageBuilder, cells_of
+from craton.data.viewing.cells import Cells, PageBuilder, cells_of
 from craton.data.viewing.delimited import CsvTable
 from craton.data.viewing.features import with_features
 from craton.data.viewing.frames import Source
@@ -87,10 +87,10 @@ def _fitting(declared: dict[str, Feature], found: dict[str, Feature]) -> dict[st
     return declared if declared.keys() == found.keys() else found
 
 
-def _rows(batches: Iterator[pa.RecordBatch], count: int) -> Iterator[dict[str, pa.Scalar]]:
+def _rows(batches: Iterator[pa.RecordBatch], count: int) -> Iterator[Cells]:
     """The first of them, each as column -> scalar."""
 
-    def rows() -> Iterator[dict[str, pa.Scalar]]:
+    def rows() -> Iterator[Cells]:
         for batch in batches:
             yield from cells_of(batch, range(batch.num_rows))
 

@@ -12,7 +12,8 @@ from typing import TypeVar
 MAX_PATTERN = 1000  # characters
 
 _Step = Callable[[str], bool]
-P, T = TypeVar("P"), TypeVar("T")
+P = TypeVar("P")
+T = TypeVar("T")
 
 
 class Glob:
