@@ -1,4 +1,4 @@
-"""Runs the suite of a checkout: a server, the users that the suite knows, and its tests in an environment of their own."""
+"""Runs the suite of a checkout: a server, the users that the suite knows, its tests in an environment of their own."""
 
 from __future__ import annotations
 
@@ -60,7 +60,8 @@ def run_suite(checkout: Path, selected: list[str]) -> list[Ended]:
     return [Ended(**json.loads(line)) for line in lines]
 
 
-def _version(checkout: Path) -> str:
+def version_of(checkout: Path) -> str:
+    """Raises ValueError."""
     text = (checkout / "src" / "huggingface_hub" / "__init__.py").read_text()
     found = re.search(r'__version__ = "([\w.]+)"', text)
     if found is None:
