@@ -31,6 +31,9 @@ BODIES: Mapping[str, Any] = {
     "CreateTag": {"tag": "matrix"},
     "UpdateRepoSettings": {"gated": False},
     "SetKeeping": {"keep": "plain"},
+    "Preupload": {"files": []},
+    "LfsBatch": {"objects": []},
+    "LfsVerify": {"oid": "", "size": 0},
 }
 """Of operations that look at their body before they look for the repository; {} for the others."""
 FORMS = {"GetPathsInfo": "paths=README.md"}

@@ -18,6 +18,7 @@ import pytest
 from craton.core.repo import Add, RepoId
 from craton.formats.xet.hashes import to_text
 from craton.formats.xet.shards import File
+from craton.hub.files import note_files, stored_files
 from tests.app.collaborating import Company, company
 from tests.formats.xet_makers import MadeXorb, made_file, shard_of
 from tests.servers import serving
@@ -176,7 +177,9 @@ def test_who_may_read_a_repository_may_read_its_files_and_no_others(
         bob.run("upload", shared, path)
     path.write_bytes(b"from bob" * 10_000)
     [[_, digest]] = bob.run("upload", shared, path, revision="main?create_pr=1")
-    firm.commit(shared, "main", Add("theirs.bin", digest, 80_000, True))  # as if merged: the bytes are the owner's now
+    with firm.platform.database.write() as connection:  # as the request's commit does
+        note_files(connection, "alice", stored_files(connection, "bob", [digest]).values())
+    firm.commit(shared, "main", Add("theirs.bin", digest, 80_000, True))
     firm.platform.hub.configure("alice", shared, private=True)
     with pytest.raises(OSError, match=r"404|Not Found|not found"):
         bob.run("download", shared, hashes[0], 200_000, out)

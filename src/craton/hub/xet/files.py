@@ -28,31 +28,31 @@ class XetFiles:
     def __init__(self, database: Database, blobs: Blobs, clock: Callable[[], float]) -> None:
         self._database, self._blobs, self._clock = database, blobs, clock
 
-    def register(self, tenant: str, shard: bytes, keeper: Keeper, owner: str = "") -> int:
+    def register(self, tenant: str, shard: bytes, keeper: Keeper) -> int:
         """Stores every file that the shard describes; returns how many there are. Doing it again is harmless.
 
-        owner: whose repository the files are for, when a pull request brings them; the chunks are the sender's all the
-        same, so that nobody gets at an owner's chunks by naming them.
+        They are the sender's, also when a pull request to somebody else's repository brings them: nobody gets at an
+        owner's bytes by naming them, and its commit lends the owner what the sender has.
         Raises InvalidRequest for a broken shard, one that names chunks the tenant has not uploaded, and hashes that do
         not fit. Files that came before the wrong one stay stored: each was proven by itself.
         """
         count = 0
         try:
             for file in read_files(shard, NAME):
-                self._register(tenant, file, keeper, owner or tenant)
+                self._register(tenant, file, keeper)
                 count += 1
         except Damaged as error:
             raise InvalidRequest(str(error)) from error
         return count
 
-    def _register(self, tenant: str, file: File, keeper: Keeper, owner: str) -> None:
+    def _register(self, tenant: str, file: File, keeper: Keeper) -> None:
         found = self._look_up(tenant, file)
         first = _prove(file, found)
         digest = None if file.sha256 is None else to_text(file.sha256)
-        if self._is_known(tenant, file, digest, owner):
+        if self._is_known(tenant, file, digest):
             return
         parts = [part for segment in file.segments for part in parts_of(segment, found[segment.xorb])]
-        stored = keeper.keep(owner, parts, file.size, digest)
+        stored = keeper.keep(tenant, parts, file.size, digest)
         with self._database.write() as connection:
             self._note(connection, tenant, file, stored.digest, first)
 
@@ -69,7 +69,7 @@ class XetFiles:
             raise Damaged(NAME, "a file in it is made of chunks that were not uploaded")
         return found
 
-    def _is_known(self, tenant: str, file: File, digest: str | None, owner: str) -> bool:
+    def _is_known(self, tenant: str, file: File, digest: str | None) -> bool:
         with self._database.read() as connection:
             mine = (files.c.tenant == tenant) & (files.c.hash == to_text(file.hash))
             known = connection.scalar(select(files.c.digest).where(mine))
@@ -77,7 +77,7 @@ class XetFiles:
                 return False
             if digest is not None and digest != known:
                 raise Damaged(NAME, "a file in it does not have the sha256 that it names")
-            return known in stored_files(connection, owner, [known]) and self._blobs.exists(known)
+            return known in stored_files(connection, tenant, [known]) and self._blobs.exists(known)
 
     def _note(self, connection: Connection, tenant: str, file: File, digest: str, first: bytes | None) -> None:
         hash = to_text(file.hash)

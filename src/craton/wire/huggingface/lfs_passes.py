@@ -26,8 +26,8 @@ class LfsPasses:
         self._tickets = tickets
 
     def caller(self, request: Request) -> Caller | None:
-        """Whose ticket it is."""
-        if not request.path.startswith(PREFIX + "/"):
+        """Whose ticket it is; None without one: the key that came instead opens nothing here."""
+        if not request.path.startswith(PREFIX + "/") or not is_ticket(_sent(request)):
             return None
         return self._check(request)[1]
 
@@ -39,7 +39,7 @@ class LfsPasses:
         return self._check(request)[0]
 
     def _check(self, request: Request) -> tuple[Upload, Caller]:
-        sent = request.query_params().get("ticket", "")
+        sent = _sent(request)
         if not is_ticket(sent):
             raise Unauthenticated("This address needs the ticket that it was given out with.")
         ticket, holder = self._tickets.check(sent)
@@ -49,3 +49,7 @@ class LfsPasses:
         if upload.digest != request.path.removeprefix(f"{PREFIX}/objects/").split("/", 1)[0]:
             raise Unauthenticated("The ticket is for another file.")
         return upload, holder
+
+
+def _sent(request: Request) -> str:
+    return request.query_params().get("ticket", "")

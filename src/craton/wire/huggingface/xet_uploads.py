@@ -107,7 +107,7 @@ class XetUploads:
     async def _register(self, tenant: str, shard: bytes, grant: Grant) -> None:
         async with self._shards:
             keeper = await asyncio.to_thread(self._store.policies.keeper, grant.owner, grant.id)
-            await asyncio.to_thread(self._store.files.register, tenant, shard, keeper, grant.owner)
+            await asyncio.to_thread(self._store.files.register, tenant, shard, keeper)
 
 
 async def _steps(work: asyncio.Task[None]) -> AsyncIterator[bytes]:
