@@ -13,6 +13,7 @@ from sqlalchemy import Connection, Row, insert, select, update
 from craton.core.errors import InvalidRequest, NotFound, TooLarge, Unsupported
 from craton.core.knowledge import DataSource, Document, Location
 from craton.data.sources.direct import PendingDocument
+from craton.hub.keeping.condemned import reprieve
 from craton.knowledge.ingesting.direct import hand_in, take_back
 from craton.knowledge.ingestions import Ingestions, usable
 from craton.knowledge.protocol import DirectDocument, Page
@@ -104,6 +105,7 @@ class Documents:
                     "Start an ingestion of it, or make a data source for direct documents.",
                 )
             if token.known(connection) is None:
+                reprieve(connection, self._blobs, [value.digest for value in handed.values() if value.digest])
                 for value in handed.values():
                     hand_in(connection, data_source, value)
                     self._announce(connection, data_source, value)

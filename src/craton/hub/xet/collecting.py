@@ -11,8 +11,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 
-from sqlalchemy import ColumnElement, delete, exists, select
+from sqlalchemy import ColumnElement, Connection, delete, exists, select
 
+from craton.hub.keeping.quotas import charge
 from craton.hub.xet.tables import chunks, files, recipe_blobs, recipes, uses, xorbs
 from craton.hub.xet.xorbs import BATCH
 from craton.store.database import Database
@@ -41,10 +42,8 @@ class Collecting:
         wanted = list(digests)
         for start in range(0, len(wanted), BATCH):
             batch = wanted[start : start + BATCH]
-            mine = select(files.c.hash).where(files.c.tenant == tenant, files.c.digest.in_(batch))
             with self._database.write() as connection:
-                connection.execute(delete(uses).where(uses.c.tenant == tenant, uses.c.file.in_(mine)))
-                connection.execute(delete(files).where(files.c.tenant == tenant, files.c.digest.in_(batch)))
+                forget_files(connection, tenant, batch)
 
     def forget_recipes(self, digests: Iterable[str]) -> None:
         """No tenant has these any more."""
@@ -59,14 +58,15 @@ class Collecting:
         """Takes away the xorbs that no file is made of and that nobody used for so long; returns how many."""
         before = self._clock() - weeks * WEEK
         used = exists().where(uses.c.tenant == xorbs.c.tenant, uses.c.xorb == xorbs.c.hash)
-        idle = select(xorbs.c.tenant, xorbs.c.hash).where(xorbs.c.used < before, ~used).limit(BATCH)
+        idle = select(xorbs.c.tenant, xorbs.c.hash, xorbs.c.size).where(xorbs.c.used < before, ~used).limit(BATCH)
         dropped = 0
         while True:
             with self._database.write() as connection:  # found and dropped in one: a shard that comes now finds none
                 found = connection.execute(idle).all()
-                for tenant, hash in found:
+                for tenant, hash, size in found:
                     connection.execute(delete(chunks).where(chunks.c.tenant == tenant, chunks.c.xorb == hash))
                     connection.execute(delete(xorbs).where(xorbs.c.tenant == tenant, xorbs.c.hash == hash))
+                    charge(connection, tenant, -size, chunks=True)
             dropped += len(found)
             if len(found) < BATCH:
                 return dropped
@@ -82,3 +82,11 @@ class Collecting:
             if len(found) < BATCH:
                 return
             last = found[-1]
+
+
+def forget_files(connection: Connection, tenant: str, digests: Iterable[str]) -> None:
+    """Some hundred of them at most, in the transaction in which the tenant loses them."""
+    named = (files.c.tenant == tenant) & files.c.digest.in_(list(digests))
+    mine = select(files.c.hash).where(named)
+    connection.execute(delete(uses).where(uses.c.tenant == tenant, uses.c.file.in_(mine)))
+    connection.execute(delete(files).where(named))

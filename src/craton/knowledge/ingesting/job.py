@@ -95,7 +95,7 @@ async def _run(ledger: Ledger, task: Task, parts: IngestParts) -> None:
     try:
         cursor = _cursor(task, versions) if source.incremental else None
         while True:
-            comparing, writing = Comparing(ledger, versions), Writing(ledger, versions)
+            comparing, writing = Comparing(ledger, versions), Writing(ledger, versions, parts.blobs)
             preparing = Preparing(
                 task.source, source, parts.parser, chunker, parts.blobs, versions, parts.limit, parts.folder
             )

@@ -9,10 +9,12 @@ from msgspec.structs import replace
 from sqlalchemy import Connection, Row, insert, select, update
 from sqlalchemy import func as sql
 
+from craton.hub.keeping.condemned import reprieve
 from craton.knowledge import tables
 from craton.knowledge.ingesting.ledger import Ledger
 from craton.knowledge.ingesting.work import Prepared, Slice
 from craton.knowledge.rows import digest, document_of, encode, new_row
+from craton.store.blobs import Blobs
 
 _LOOKUPS = 500  # digests in one statement
 _rows, _pieces = tables.documents.c, tables.pieces.c
@@ -21,8 +23,8 @@ _rows, _pieces = tables.documents.c, tables.pieces.c
 class Writing:
     """Slices of one document come in their order."""
 
-    def __init__(self, ledger: Ledger, versions: str) -> None:
-        self._ledger, self._versions = ledger, versions
+    def __init__(self, ledger: Ledger, versions: str, blobs: Blobs) -> None:
+        self._ledger, self._versions, self._blobs = ledger, versions, blobs
 
     def cached(self, digests: Sequence[str]) -> dict[str, bytes]:
         """The vectors that this tenant's rows already have, by the digest of what was embedded."""
@@ -47,6 +49,7 @@ class Writing:
 
     def _begin(self, connection: Connection, beginning: Sequence[Prepared]) -> None:
         ledger, now = self._ledger, self._ledger.clock()
+        reprieve(connection, self._blobs, [prepared.document.text for prepared in beginning])
         keys = [digest(prepared.document.key) for prepared in beginning]
         found = connection.execute(select(tables.documents).where(ledger.mine, _rows.key_digest.in_(keys)))
         known = {row.key_digest: row for row in found}
