@@ -81,9 +81,9 @@ def opened(server: RunningServer) -> Hub:
     return Hub(server, platform, *clients)
 
 
-def mirror_of(endpoint: str, *more: str, name: str = "up") -> str:
+def mirror_of(endpoint: str, *more: str, name: str = "up", allow: str = "*") -> str:
     """Settings of a server that mirrors what is at this address."""
-    lines = [f"[hubs.{name}]", f'endpoint = "{endpoint}"', 'allow = ["*"]', "fresh = 0", *more]
+    lines = [f"[hubs.{name}]", f'endpoint = "{endpoint}"', f'allow = ["{allow}"]', "fresh = 0", *more]
     return "\n".join(lines) + "\n"
 
 

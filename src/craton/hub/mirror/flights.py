@@ -28,6 +28,7 @@ from craton.store.files import FULL
 BLOCK = 1024 * 1024
 TAIL = 1024 * 1024  # bytes that are held back until the file is verified
 ATTEMPTS = 5  # breaks in a row without a byte between them
+FIRST = 2  # of them before anything has come: whoever waits for a first byte waits for an answer
 LINGER = 60.0  # seconds that a download goes on when nobody waits for it any more
 AT_ONCE = 16  # downloads
 _FLUSH = 0.2  # seconds that bytes may wait for a whole block
@@ -198,14 +199,14 @@ class Flight:
             self._tell()
 
     async def _download(self) -> None:
-        broken = 0
+        begun, broken = self._have, 0
         while self._have < self._size:
             before = self._have
             try:
                 await self._continue()
             except SourceFailed:
                 broken = 1 if self._have > before else broken + 1
-                if broken >= ATTEMPTS:
+                if broken >= (FIRST if self._have == begun else ATTEMPTS):
                     raise
                 await asyncio.sleep(self._pause(broken))
 

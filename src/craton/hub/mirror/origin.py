@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import datetime
@@ -30,6 +31,9 @@ MAX_ANSWER = 16 * 1024 * 1024  # bytes of one JSON answer
 MAX_FILES = 200_000
 MAX_REDIRECTS = 5
 ASKING, READING = 8.0, 30.0  # seconds without a byte: of an answer, of a file
+CONNECTING = 4.0  # seconds; clients of ours give up after ten
+DOWN = 10.0  # seconds until an upstream that could not be reached is tried again
+UNREACHABLE = "it cannot be reached"
 _NEXT = re.compile(r'<([^<>]+)>\s*;\s*rel="next"')
 
 
@@ -58,8 +62,15 @@ class Origin:
     """client: gives the one outgoing client. token: reads the operator's token for this upstream, "" for none; called
     in a thread. Raises NotFound, Gated, OutgoingRefused, and SourceFailed for everything that may pass."""
 
-    def __init__(self, upstream: Upstream, client: Callable[[], httpx.AsyncClient], token: Callable[[], str]) -> None:
+    def __init__(
+        self,
+        upstream: Upstream,
+        client: Callable[[], httpx.AsyncClient],
+        token: Callable[[], str],
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
         self.upstream, self._client, self._token = upstream, client, token
+        self._monotonic, self._down_until = monotonic, 0.0
         self._endpoint = upstream.endpoint.rstrip("/")
 
     async def look(self, kind: RepoKind, path: str, revision: str) -> Seen:
@@ -129,13 +140,17 @@ class Origin:
     async def _get(self, url: str, patience: float, headers: dict[str, str]) -> AsyncIterator[httpx.Response]:
         import httpx
 
+        if self._monotonic() < self._down_until:
+            raise self.failed(UNREACHABLE)
         token = await asyncio.to_thread(self._token)
-        client = self._client()
+        client, timeout = self._client(), httpx.Timeout(patience, connect=CONNECTING)
         try:
             for _ in range(MAX_REDIRECTS + 1):
                 own = token and _origin(url) == _origin(self._endpoint)
                 sent = headers | ({"authorization": f"Bearer {token}"} if own else {})
-                request = client.build_request("GET", url, headers=sent, timeout=httpx.Timeout(patience))
+                request = client.build_request(
+                    "GET", url, headers=sent, timeout=httpx.Timeout(patience, connect=CONNECTING)
+                )
                 answer = await client.send(request, stream=True)
                 try:
                     if not answer.has_redirect_location:
@@ -147,7 +162,10 @@ class Origin:
         except (httpx.HTTPError, httpx.InvalidURL, ValueError) as error:
             if isinstance(error, CratonError):
                 raise
-            raise self.failed("it cannot be reached, or broke off") from error
+            if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout):
+                self._down_until = self._monotonic() + DOWN
+                raise self.failed(UNREACHABLE) from error
+            raise self.failed("it broke off") from error
         raise self.failed("it redirects without end")
 
     def _check(self, answer: httpx.Response, path: str, revision: str) -> None:
