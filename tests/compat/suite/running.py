@@ -9,6 +9,7 @@ import subprocess
 import tempfile
 from pathlib import Path
 
+import httpx
 from msgspec import Struct
 
 from tests.compat.environments import python_of
@@ -19,6 +20,7 @@ HERE = Path(__file__).resolve().parent
 USERS = {"__DUMMY_HUB_USER__": "dummy-hub-user", "DVUser": "dvuser", "EnterpriseAdmin": "enterprise-admin"}
 """The suite's users -> tenants. Tenants' names are lower case."""
 TOKENS = {"TOKEN": "dummy-hub-user", "OTHER_TOKEN": "dvuser", "ENTERPRISE_TOKEN": "enterprise-admin"}
+ORGANISATION = "valid_org_hub"  # in which the first of them has something
 STAGING = "https://hub-ci.huggingface.co"
 CONFIG = '[hub]\ndefault_visibility = "public"\nanonymous = true\n[outgoing]\nallow = ["webhook.site"]\n'
 NEEDED = ("pytest==9.2.0", "pytest-mock", "pytest-asyncio", "pytest-vcr", "urllib3<2.0", "Jinja2", "jedi", "fastapi")
@@ -76,15 +78,19 @@ def _prepared(checkout: Path, suite: Path, server: RunningServer) -> Path:
     keys = {}
     for tenant in USERS.values():
         server.craton("keys", "tenants", "create", tenant)
-        made = server.craton("keys", "create", "--role", "admin", "--tenant", tenant, "--json").stdout
-        keys[tenant] = json.loads(made)["token"]
+        printed = server.craton("keys", "create", "--role", "admin", "--tenant", tenant, "--json").stdout
+        keys[tenant] = json.loads(printed)["token"]
     constants = suite / "tests" / "testing_constants.py"
     text = constants.read_text().replace(STAGING, server.url)
     for user, tenant in USERS.items():
         text = text.replace(f'"{user}"', f'"{tenant}"')
     for name, tenant in TOKENS.items():
         text = re.sub(rf'^{name} = ".*"$', f'{name} = "{keys[tenant]}"', text, flags=re.MULTILINE)
+    text = re.sub(r'^FULL_NAME = ".*"$', f'FULL_NAME = "{TOKENS["TOKEN"]}"', text, flags=re.MULTILINE)
     constants.write_text(text)
+    with httpx.Client(base_url=server.url, headers={"authorization": f"Bearer {keys[TOKENS['TOKEN']]}"}) as client:
+        made = client.post("/api/repos/create", json={"name": "seed", "organization": ORGANISATION})
+        made.raise_for_status()
     (suite / "pytest.ini").write_text(f"[pytest]\naddopts = --strict-markers\nmarkers =\n{_markers(checkout)}\n")
     return suite
 
