@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections.abc import AsyncIterator
 from contextlib import suppress
@@ -130,3 +131,17 @@ async def test_a_line_of_a_gigabyte(desk: Desk, pool: TablePool) -> None:
     for task, kind in ((Head(source, 5, {}), Page), (Convert(source, str(desk.folder / "copy")), Described)):
         with pytest.raises((TooLarge, Damaged)):
             await pool.run(task, kind)
+
+
+async def test_an_idle_reader_is_ended(desk: Desk) -> None:
+    path = Path(desk.parquet({"n": [1]}).parts[0].path)
+    pool = TablePool(1, ViewLimits(idle_seconds=0.05))
+    try:
+        await look(pool, path)
+        (child,) = pool._children
+        while pool._children:
+            await asyncio.sleep(0.01)
+        assert not child.alive
+        assert len((await look(pool, path)).rows) == 1
+    finally:
+        await pool.close()

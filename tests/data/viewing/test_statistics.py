@@ -124,3 +124,15 @@ def test_bools_classes_lists_and_times(desk: Desk) -> None:
     assert when.histogram is not None
     assert when.histogram.counts == (3, 0, 0, 0, 0, 0, 0, 0, 0, 1)
     assert "nested" not in found
+
+
+def test_long_columns_are_read_again_and_give_the_same(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What does not fit in memory between passes is read anew."""
+    from craton.data.viewing import numbers as module
+
+    dice = random.Random(7)
+    values = [dice.gauss(0, 1000) for _ in range(30_001)]
+    kept = numbers(desk, values)
+    monkeypatch.setattr(module, "_HELD", 100)
+    assert numbers(desk, values) == kept
+    assert kept.median == pytest.approx(statistics.median(values), abs=1e-5)

@@ -1,6 +1,6 @@
 """The process that reads tables: `python -m craton.data.viewing.child FD PARENT MEGABYTES FILE_BYTES`.
 
-One task at a time, under limits of processor time (SIGPROF kills), of address space and of the size of a file that it
+One task at a time, under limits of processor time (SIGPROF kills), of memory and of the size of a file that it
 writes. It may die of any file: that is its use. Python code in it can open no connection and start no process.
 """
 
@@ -12,13 +12,12 @@ import socket
 import sys
 import traceback
 from importlib.abc import MetaPathFinder
-from pathlib import Path
 
 import msgspec
 
 from craton.children.errors import to_wire
 from craton.children.frames import Frames, encode
-from craton.children.limits import die_with
+from craton.children.limits import bound_memory, die_with
 from craton.core.errors import CratonError, Damaged, TooLarge
 from craton.data.parsing.child import refuse
 from craton.data.viewing.frames import Answer, Failed, Order, Started
@@ -37,7 +36,8 @@ def main() -> None:
 
     pa.set_cpu_count(1)
     sys.addaudithook(refuse)
-    _limit(megabytes, file_bytes)
+    bound_memory(megabytes * _MEGABYTE)
+    _bound_files(file_bytes)
     sock.sendall(encode(Started()))
     frames: Frames[Order] = Frames(Order)
     while data := sock.recv(65536):
@@ -74,15 +74,11 @@ def _answer(order: Order) -> Answer | Failed:
     return Failed(to_wire(error, ""))
 
 
-def _limit(megabytes: int, file_bytes: int) -> None:
-    """So much more address space than now; where the system cannot say how much that is, no limit."""
+def _bound_files(file_bytes: int) -> None:
     if sys.platform != "linux":
         return
     import resource
 
-    pages = int(Path("/proc/self/statm").read_text("ascii").split()[0])
-    limit = pages * resource.getpagesize() + megabytes * _MEGABYTE
-    resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
     signal.signal(signal.SIGXFSZ, signal.SIG_IGN)  # writing fails instead
     resource.setrlimit(resource.RLIMIT_FSIZE, (file_bytes, file_bytes))
 

@@ -10,7 +10,7 @@ class ViewLimits(Struct, frozen=True):
 
     line_bytes: one row of CSV or JSON. whole_bytes: a JSON document that is not lines. source_bytes: so much of a file
     is converted. copy_bytes: the Parquet file made of it. ratio: how many times its size a packed file may become.
-    page_bytes: the rows of one answer. columns: of a file.
+    page_bytes: the rows of one answer. columns: of a file. idle_seconds: until a child without a task is ended.
     """
 
     cpu_seconds: float = 600.0
@@ -24,3 +24,4 @@ class ViewLimits(Struct, frozen=True):
     page_bytes: int = 1_000_000
     columns: int = 5_000
     tasks_per_child: int = 500
+    idle_seconds: float = 60.0

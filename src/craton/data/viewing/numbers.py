@@ -18,6 +18,7 @@ from craton.data.viewing.values import Histogram, Numbers
 BINS = 10
 DECIMALS = 5
 _DIGIT = 16  # bits
+_HELD = 4_000_000  # values that are kept between passes
 
 Values = npt.NDArray[Any]
 Batches = Callable[[], Iterator[tuple[Values, int]]]
@@ -58,7 +59,7 @@ class Moments:
 
 def summarise(batches: Batches, *, whole: bool) -> Numbers:
     """whole: the numbers are integers."""
-    moments = Moments()
+    batches, moments = _held(batches), Moments()
     for values, missing in batches():
         moments.see(values, missing)
     if not moments.count:
@@ -75,6 +76,29 @@ def summarise(batches: Batches, *, whole: bool) -> Numbers:
         std=None if moments.deviation is None else _rounded(moments.deviation),
         histogram=histogram,
     )
+
+
+def _held(batches: Batches) -> Batches:
+    """The same, kept after the first time if the column is short enough."""
+    kept: list[tuple[Values, int]] = []
+    whole = False
+
+    def again() -> Iterator[tuple[Values, int]]:
+        nonlocal whole
+        if whole:
+            yield from kept
+            return
+        room = _HELD
+        for values, missing in batches():
+            room -= len(values)
+            if room >= 0:
+                kept.append((values, missing))
+            elif kept:
+                kept.clear()
+            yield values, missing
+        whole = room >= 0
+
+    return again
 
 
 def _rounded(value: Any) -> Any:
@@ -105,30 +129,29 @@ def _counts(batches: Batches, edges: list[Any]) -> tuple[int, ...]:
 
 
 def median(batches: Batches, count: int) -> float:
-    lower = _nth(batches, (count - 1) // 2)
-    upper = lower if count % 2 else _nth(batches, count // 2)
-    if lower == upper:
-        return float(lower)
-    return float(lower) / 2 + float(upper) / 2
+    """Both middle values are looked for in the same passes."""
+    lower, upper = _nths(batches, [(count - 1) // 2, count // 2])
+    return float(lower) if lower == upper else float(lower) / 2 + float(upper) / 2
 
 
-def _nth(batches: Batches, rank: int) -> float | int:
-    """The value that stands at this place (from 0) when all are sorted."""
-    prefix, kind = 0, np.dtype(np.float64)
+def _nths(batches: Batches, ranks: list[int]) -> list[float | int]:
+    """The values that stand at these places (from 0) when all are sorted."""
+    prefixes, kind = [0] * len(ranks), np.dtype(np.float64)
     for shift in range(64 - _DIGIT, -1, -_DIGIT):
-        counts = np.zeros(1 << _DIGIT, np.int64)
+        counts = {prefix: np.zeros(1 << _DIGIT, np.int64) for prefix in prefixes}
         for values, _ in batches():
             kind = values.dtype
             keys = _sortable(values)
-            if shift < 64 - _DIGIT:
-                keys = keys[keys >> np.uint64(shift + _DIGIT) == np.uint64(prefix)]
-            digits = (keys >> np.uint64(shift)) & np.uint64((1 << _DIGIT) - 1)
-            counts += np.bincount(digits.astype(np.int64), minlength=1 << _DIGIT)
-        before = np.cumsum(counts)
-        digit = int(np.searchsorted(before, rank, side="right"))
-        rank -= int(before[digit - 1]) if digit else 0
-        prefix = prefix << _DIGIT | digit
-    return _original(prefix, kind)
+            above = keys >> np.uint64(shift + _DIGIT) if shift < 64 - _DIGIT else np.zeros_like(keys)
+            for prefix in counts:
+                digits = (keys[above == np.uint64(prefix)] >> np.uint64(shift)) & np.uint64((1 << _DIGIT) - 1)
+                counts[prefix] += np.bincount(digits.astype(np.int64), minlength=1 << _DIGIT)
+        for index, prefix in enumerate(prefixes):
+            before = np.cumsum(counts[prefix])
+            digit = int(np.searchsorted(before, ranks[index], side="right"))
+            ranks[index] -= int(before[digit - 1]) if digit else 0
+            prefixes[index] = prefix << _DIGIT | digit
+    return [_original(prefix, kind) for prefix in prefixes]
 
 
 _SIGN = np.uint64(1 << 63)

@@ -35,6 +35,7 @@ class TablePool:
         self._waiting = 0
         self._children: set[_Child] = set()
         self._idle: list[_Child] = []
+        self._ending: set[asyncio.Task[int]] = set()
         self._closed = False
 
     async def run(self, task: Task, kind: type[T]) -> T:
@@ -68,7 +69,7 @@ class TablePool:
             raise
         finally:
             if keep and child.tasks < self._limits.tasks_per_child and not self._closed:
-                self._idle.append(child)
+                self._rest(child)
             else:
                 await self._end(child)
 
@@ -76,6 +77,7 @@ class TablePool:
         """Ends the children. Tasks under way fail."""
         self._closed = True
         self._idle.clear()
+        await asyncio.gather(*self._ending)
         await asyncio.gather(*(self._end(child) for child in list(self._children)))
 
     async def _take(self) -> _Child:
@@ -90,6 +92,18 @@ class TablePool:
         child = await _Child.start(await Process.spawn("craton.data.viewing.child", limits))
         self._children.add(child)
         return child
+
+    def _rest(self, child: _Child) -> None:
+        """Nothing to do; after a while without any, its memory is given back."""
+        self._idle.append(child)
+        asyncio.get_running_loop().call_later(self._limits.idle_seconds, self._retire, child, child.tasks)
+
+    def _retire(self, child: _Child, tasks: int) -> None:
+        if child in self._idle and child.tasks == tasks:
+            self._idle.remove(child)
+            ending = asyncio.create_task(self._end(child))
+            self._ending.add(ending)
+            ending.add_done_callback(self._ending.discard)
 
     async def _end(self, child: _Child) -> int:
         self._children.discard(child)

@@ -55,7 +55,9 @@ def filter_rows(task: Filter, limits: ViewLimits) -> Page:
 
 
 def search_rows(task: Search, limits: ViewLimits) -> Page:
-    """By BM25 over all columns of strings. Words are compared in lower case and without accents, not by their stems."""
+    """By BM25 over all columns of strings. Words are compared in lower case and without accents, not by their stems.
+
+    Only texts that hold one of the words somewhere are cut into words; a text's length is that of its letters."""
     table = task.table
     words = list(dict.fromkeys(_WORD.findall(_folded(task.words))))
     if not words or len(words) > MAX_WORDS:
@@ -64,13 +66,16 @@ def search_rows(task: Search, limits: ViewLimits) -> Page:
     if not strings:
         raise Unsupported("Searching a table without a column of strings")
     text = ", ".join(map(_quoted, strings))
-    tokens = f"regexp_extract_all(strip_accents(lower(concat_ws(' ', {text}))), '[\\p{{L}}\\p{{N}}]+')"
-    split = f'WITH split AS (SELECT "{INDEX}" AS place, {tokens} AS words FROM data)'
+    holds = " OR ".join(f"contains(text, '{word}')" for word in words)
+    split = (
+        f"WITH folded AS (SELECT \"{INDEX}\" AS place, strip_accents(lower(concat_ws(' ', {text}))) AS text FROM data),"
+        " split AS (SELECT place, length(text) AS size, CASE WHEN " + holds + " THEN"
+        " regexp_extract_all(text, '[\\p{L}\\p{N}]+') ELSE [] END AS words FROM folded)"
+    )
     counts = ", ".join(f"count(*) FILTER (list_contains(words, '{word}'))" for word in words)
     with _data(table, strings, limits) as data:
         total, rows, mean, *known = data.rows(
-            f"{split} SELECT count(*) FILTER (list_has_any(words, {words})), count(*), avg(len(words)), {counts}"
-            " FROM split"
+            f"{split} SELECT count(*) FILTER (list_has_any(words, {words})), count(*), avg(size), {counts} FROM split"
         )[0]
         score = " + ".join(_score(word, rows, count, mean or 1.0) for word, count in zip(words, known, strict=True))
         found = data.rows(
@@ -83,7 +88,7 @@ def search_rows(task: Search, limits: ViewLimits) -> Page:
 def _score(word: str, rows: int, count: int, mean: float) -> str:
     rarity = f"ln(1 + ({rows} - {count} + 0.5) / ({count} + 0.5))"
     times = f"len(list_filter(words, lambda word: word = '{word}'))"
-    length = f"{_SATURATION} * ({1 - _LENGTHS} + {_LENGTHS} * len(words) / {mean})"
+    length = f"{_SATURATION} * ({1 - _LENGTHS} + {_LENGTHS} * size / {mean})"
     return f"{rarity} * {times} * {_SATURATION + 1} / ({times} + {length})"
 
 
