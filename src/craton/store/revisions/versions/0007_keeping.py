@@ -67,3 +67,7 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("tenant", "repository", "revision", name=op.f("pk_hub_scans_due")),
     )
     op.create_index("ix_hub_scans_due_noted", "hub_scans_due", ["noted"], unique=False)
+    op.execute(
+        "INSERT INTO hub_scans_due (tenant, repository, revision, noted) "
+        "SELECT DISTINCT tenant, repository, revision, 0 FROM hub_refs"
+    )
