@@ -266,9 +266,20 @@ def test_a_bad_message_is_refused(hub: Hub, add: Adder) -> None:
 def test_deleting_what_is_not_there_is_not_found(hub: Hub, add: Adder) -> None:
     hub.create("t", REPO)
     parent = hub.commit("t", REPO, "main", None, [add("t", "a/b", b"1")], "m", "me").id
-    for path in ("a", "b", "b/", "a/b/"):
+    for path in ("b", "b/", "a/b/", "a/c"):
         with pytest.raises(NotFound):
             hub.commit("t", REPO, "main", parent, [Delete(path)], "m", "me")
+
+
+def test_a_folder_is_deleted_with_or_without_a_slash(hub: Hub, add: Adder) -> None:
+    """Stock clients write a folder either way. A file and a folder of one name cannot be, so nothing else is meant."""
+    hub.create("t", REPO)
+    parent: str | None = None
+    for path in ("a", "a/"):
+        adds = [add("t", "a/b/c", b"1"), add("t", "a/d", b"2"), add("t", "e", b"3")]
+        parent = hub.commit("t", REPO, "main", parent, adds, "m", "me").id
+        parent = hub.commit("t", REPO, "main", parent, [Delete(path)], "m", "me").id
+        assert [entry.path for entry in hub.tree("t", REPO)] == ["e"]
 
 
 def test_ids_are_those_that_git_gives(hub: Hub, add: Adder, tmp_path: Path) -> None:

@@ -45,7 +45,7 @@ class Copy(Struct, frozen=True, tag="copy"):
 
 
 class Delete(Struct, frozen=True, tag="delete"):
-    """Remove one file, or everything below a folder when path ends with "/"."""
+    """Remove one file, or everything below a folder: with "/" at its end, or where no file is called so."""
 
     path: str
 

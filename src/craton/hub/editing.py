@@ -41,7 +41,7 @@ class Editor:
         place.files[name] = Node.of(entry)
 
     def remove(self, path: str) -> None:
-        """One file, or everything below a folder when path ends with "/". Raises NotFound."""
+        """One file, or all below a folder: with "/" at its end, or where no file is called so. Raises NotFound."""
         folder = path.endswith("/")
         *parts, name = path.removesuffix("/").split("/")
         chain = [self._root]
@@ -52,7 +52,8 @@ class Editor:
             if not isinstance(inner, _Open):
                 inner = chain[-1].folders[part] = self._opened(inner.digest.hex())
             chain.append(inner)
-        held: dict[str, Node] | dict[str, Node | _Open] = chain[-1].folders if folder else chain[-1].files
+        files = not folder and (name in chain[-1].files or name not in chain[-1].folders)
+        held: dict[str, Node] | dict[str, Node | _Open] = chain[-1].files if files else chain[-1].folders
         if held.pop(name, None) is None:
             raise NotFound("folder" if folder else "file", path)
         for above, part in zip(reversed(chain[:-1]), reversed(parts), strict=True):

@@ -9,7 +9,7 @@ import math
 from typing import NamedTuple
 
 from craton.core import errors
-from craton.core.errors import Conflict, CratonError, InvalidRequest, NotFound, Stale, Throttled, Unauthenticated
+from craton.core.errors import Conflict, CratonError, Gated, InvalidRequest, NotFound, Stale, Throttled, Unauthenticated
 from craton.wire.http import Reply, Request, json_reply
 
 MAX_MESSAGE = 500  # characters of it in a header
@@ -61,7 +61,7 @@ MISSING = {
 def write_error(error: CratonError, request: Request) -> Reply:
     """The error's reply. What is absent and what another tenant keeps to itself give the same one."""
     row = next(TABLE[kind] for kind in type(error).__mro__ if kind in TABLE)
-    status, code, message = row.status, row.code, _worded(error)
+    status, code, message = row.status, row.code, _worded(error, request)
     if isinstance(error, InvalidRequest) and error.field == "path":
         status = 422  # as the Hub says it of a file that cannot be called so
     if isinstance(error, NotFound):
@@ -78,10 +78,15 @@ def write_error(error: CratonError, request: Request) -> Reply:
     return json_reply(status, {"error": message}, headers)
 
 
-def _worded(error: CratonError) -> str:
+def _worded(error: CratonError, request: Request) -> str:
     """The sentence; where scripts look for the Hub's own words, those."""
     if isinstance(error, Unauthenticated) and error.code != "missing":
         return WRONG_KEY
+    if isinstance(error, Gated):
+        places = request.path.split("/", 3)[1:3]
+        kind = "dataset" if "datasets" in places else "space" if "spaces" in places else "model"
+        why = str(error).partition(": ")[2]
+        return f"Access to {kind} {error.repo} is restricted and you are not in the authorized list: {why}"
     if isinstance(error, Stale):
         return "The branch was updated since you opened this page. Please refresh and try again."
     if isinstance(error, NotFound) and error.kind == "repository":
