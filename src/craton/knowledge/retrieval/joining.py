@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Struct
 from sqlalchemy import Connection, Row, and_, bindparam, select
 from sqlalchemy import func as sql
+from sqlalchemy.sql.elements import BindParameter
 
 from craton.core.knowledge import Document, Filter, KnowledgeBase, Passage
 from craton.index.matching import matches
@@ -51,7 +52,9 @@ Places = dict[int, Place]
 
 # --- the queries of every question: made once, for making one costs as much as asking it -----------------------
 
-_TENANT, _BASE, _NUMBERS = bindparam("tenant"), bindparam("base"), bindparam("numbers")
+_TENANT: BindParameter[str] = bindparam("tenant")
+_BASE: BindParameter[str] = bindparam("base")
+_NUMBERS: BindParameter[str] = bindparam("numbers")
 _CURRENT = and_(
     _documents.tenant == _pieces.tenant,
     _documents.id == _pieces.document,
