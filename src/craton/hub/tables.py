@@ -9,7 +9,7 @@ from craton.store.schema import metadata
 
 
 def _folded(context: DefaultExecutionContext) -> str:
-    named = context.get_current_parameters()
+    named: dict[str, str] = context.get_current_parameters()  # type: ignore[no-untyped-call]
     return fold(named["namespace"], named["name"])
 
 
