@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import sys
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from pathlib import Path
@@ -11,7 +12,7 @@ from pathlib import Path
 import pytest
 from msgspec.structs import replace
 
-from craton.core.errors import Damaged, TooLarge
+from craton.core.errors import Damaged, TooLarge, Unsupported
 from craton.data.viewing.frames import Convert, Describe, Head, Part, Table, Window
 from craton.data.viewing.limits import ViewLimits
 from craton.data.viewing.pool import TablePool
@@ -139,9 +140,17 @@ async def test_an_idle_reader_is_ended(desk: Desk) -> None:
     try:
         await look(pool, path)
         (child,) = pool._children
-        while pool._children:
+        for _ in range(1000):
+            if not pool._children:
+                break
             await asyncio.sleep(0.01)
         assert not child.alive
         assert len((await look(pool, path)).rows) == 1
     finally:
         await pool.close()
+
+
+async def test_without_the_extra_it_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pyarrow", None)  # as Python marks what is not there
+    with pytest.raises(Unsupported, match=r"craton\[data\]"):
+        await TablePool(1, ViewLimits()).run(Describe("a", "a"), Described)

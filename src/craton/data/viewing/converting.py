@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from craton.data.viewing.tabular import Tabular
 
 _GROUP_BYTES = 64 << 20  # of a row group, decoded
-_GROUP_ROWS = 100_000
+_GROUP_ROWS = 25_000  # a page decodes half of them on average
 
 
 def open_table(source: Source, limits: ViewLimits, *, whole: bool) -> Tabular:
