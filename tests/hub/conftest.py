@@ -11,6 +11,7 @@ from sqlalchemy import delete
 
 from craton.core.repo import Add
 from craton.hub import tables
+from craton.hub.collaboration import tables as collaboration
 from craton.hub.keeping import tables as keeping
 from craton.hub.repositories import Hub
 from craton.store.blobs.folder import FolderBlobs
@@ -29,6 +30,7 @@ HUB_TABLES = (
     tables.cards,
     tables.tags,
     tables.downloads,
+    collaboration.access_requests,
     keeping.usage,
     keeping.quotas,
     keeping.condemned,

@@ -16,6 +16,7 @@ from craton.cli.home import caller, opened
 from craton.cli.models_pull import pull
 from craton.cli.models_show import show
 from craton.cli.output import human_bytes, json_option, print_json, print_table, say
+from craton.cli.pushing import push_command
 from craton.core.errors import CratonError
 
 COLUMNS = ("MODEL", "DOES", "ENGINE", "SIZE", "CONTEXT", "LOADED")
@@ -23,10 +24,11 @@ COLUMNS = ("MODEL", "DOES", "ENGINE", "SIZE", "CONTEXT", "LOADED")
 
 @click.group()
 def models() -> None:
-    """List, fetch, inspect, unload and delete models."""
+    """List, fetch, send, inspect, unload and delete models."""
 
 
 models.add_command(pull)
+models.add_command(push_command("model"))
 models.add_command(show)
 
 
@@ -87,17 +89,16 @@ def unload(name: str, url: str | None, key: str | None, as_json: bool) -> None:
 def delete(name: str, yes: bool, key: str | None, as_json: bool) -> None:
     """Delete the model NAME with all its revisions."""
     from craton.access.policy import authorize
-    from craton.core.access import SHARED_TENANT, Action
+    from craton.core.access import Action
     from craton.core.repo import RepoId
 
     if "@" in name:
         raise click.UsageError("A model is deleted whole: leave the @revision away.")
     with opened() as platform:
         who = caller(platform, key)
-        info = platform.catalog.resolve(who.tenant, name).info
+        found = platform.catalog.resolve(who.tenant, name)
+        info, owner = found.info, found.owner
         repo = RepoId("model", *info.repo.split("/", 1))
-        own = any(repository.repo == repo for repository in platform.hub.repositories(who.tenant, "model"))
-        owner = who.tenant if own and "/" in name else SHARED_TENANT
         authorize(who, Action.WRITE if owner == who.tenant else Action.OPERATE)
         if not yes:
             _confirm(f"Delete {info.id} ({human_bytes(info.size_bytes)})?")

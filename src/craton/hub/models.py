@@ -10,7 +10,7 @@ from sqlalchemy import and_, delete, insert, select
 from sqlalchemy.exc import IntegrityError
 
 from craton.core.access import SHARED_TENANT
-from craton.core.errors import Damaged, InvalidRequest, TooLarge, Unsupported
+from craton.core.errors import Damaged, InvalidRequest, NotFound, TooLarge, Unsupported
 from craton.core.model import ModelInfo
 from craton.core.repo import RepoId, TreeEntry
 from craton.hub import rows, tables
@@ -18,7 +18,7 @@ from craton.hub.describing import describe
 from craton.hub.repositories import Hub
 
 STARTER_NAMESPACE = "craton"
-_READER = 1  # raise it when `describe` learns something: what older ones remembered is read again
+READER = 2  # raise it when `describe` learns something: what older ones remembered is read again
 
 CheckTemplate = Callable[[str], None]
 """Raises a CratonError for a chat template that must not be run."""
@@ -52,19 +52,20 @@ class Models:
         files = {entry.path: entry for entry in self.hub.tree(tenant, repo, found)}
         try:
             info = self.inspect(tenant, repo, files)
+        except NotFound:  # of a mirrored model, whose large files come when they are first read
+            return ModelInfo(
+                model_id(tenant, repo),
+                verbs=(),
+                engine="",
+                repo=repo.path,
+                revision=found,
+                created=commit.created,
+                details={"refused": "not all of its files are here yet; `craton models pull` brings them"},
+            )
         except (Damaged, InvalidRequest, TooLarge, Unsupported) as error:
             refused = {"refused": str(error)}
             info = ModelInfo(model_id(tenant, repo), verbs=(), engine="", repo=repo.path, details=refused)
         return self.remember(tenant, repo, replace(info, revision=found, created=commit.created))
-
-    def list(self, tenant: str) -> list[ModelInfo]:
-        """Every model repository of this tenant that has a main branch, sorted by id."""
-        found = [
-            self.info(tenant, repository.repo)
-            for repository in self.hub.repositories(tenant, "model")
-            if any((ref.kind, ref.name) == ("branch", "main") for ref in self.hub.refs(tenant, repository.repo))
-        ]
-        return sorted(found, key=lambda info: info.id)
 
     def remember(self, tenant: str, repo: RepoId, info: ModelInfo) -> ModelInfo:
         try:
@@ -75,7 +76,7 @@ class Models:
                     delete(tables.models).where(*(tables.models.c[name] == value for name, value in key.items()))
                 )
                 connection.execute(
-                    insert(tables.models).values(**key, reader=_READER, info=msgspec.json.encode(info).decode())
+                    insert(tables.models).values(**key, reader=READER, info=msgspec.json.encode(info).decode())
                 )
         except IntegrityError:
             pass  # another process remembered the same in between
@@ -86,5 +87,8 @@ class Models:
         with self.hub.database.read() as connection:
             repository = rows.find(connection, tenant, repo).id
             mine = and_(table.tenant == tenant, table.repository == repository, table.revision == revision)
-            text = connection.scalar(select(table.info).where(mine, table.reader == _READER))
-        return None if text is None else msgspec.json.decode(text, type=ModelInfo)
+            text = connection.scalar(select(table.info).where(mine, table.reader == READER))
+        if text is None:
+            return None
+        # The repository may have been called otherwise when this was read.
+        return replace(msgspec.json.decode(text, type=ModelInfo), id=model_id(tenant, repo), repo=repo.path)

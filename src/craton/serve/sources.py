@@ -84,16 +84,16 @@ class HubModels:
 
     def targets(self, tenant: str) -> list[Target]:
         """Without their files, which only loading needs."""
-        return [Target(_key(tenant, info), info) for info in self._catalog.list(tenant)]
+        return [Target(_key(found.owner, found.info), found.info) for found in self._catalog.listed(tenant)]
 
     def find(self, tenant: str, name: str) -> Target | None:
         try:
             found = self._catalog.resolve(tenant, name)
         except NotFound:
             return None
-        return Target(_key(tenant, found.info), found.info, found.files)
+        return Target(_key(found.owner, found.info), found.info, found.files)
 
 
-def _key(tenant: str, info: ModelInfo) -> str:
-    # The tenant is in it: two tenants may both have an acme/bert, and neither may meet the other's.
-    return f"hub:{tenant}:{info.id}@{info.revision}"
+def _key(owner: str, info: ModelInfo) -> str:
+    # The owner is in it: two tenants may both have an acme/bert, and neither may meet the other's.
+    return f"hub:{owner}:{info.id}@{info.revision}"

@@ -27,6 +27,7 @@ TABLE: dict[type[CratonError], Row] = {
     errors.ContextExceeded: Row(400, "invalid_request_error"),
     errors.Unauthenticated: Row(401, "authentication_error"),
     errors.Forbidden: Row(403, "permission_error"),
+    errors.Gated: Row(403, "permission_error"),
     errors.OutgoingRefused: Row(403, "permission_error"),
     errors.NotFound: Row(404, "not_found_error"),
     errors.Conflict: Row(409, "invalid_request_error", retry=False),

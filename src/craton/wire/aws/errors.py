@@ -16,6 +16,7 @@ _NAMES: dict[type[CratonError], tuple[str, ...]] = {
     errors.TooLarge: ("ValidationException",),
     errors.ContextExceeded: ("ValidationException",),
     errors.Forbidden: ("AccessDeniedException",),
+    errors.Gated: ("AccessDeniedException",),
     errors.NotFound: ("ResourceNotFoundException", "ValidationException"),
     errors.Conflict: ("ConflictException", "ResourceInUseException", "ValidationException"),
     errors.Throttled: ("ThrottlingException",),

@@ -25,6 +25,7 @@ _STATUSES: dict[type[CratonError], int] = {
     errors.TooLarge: 413,
     errors.Unauthenticated: 403,
     errors.Forbidden: 403,
+    errors.Gated: 403,
     errors.NotFound: 404,
     errors.Throttled: 429,
 }
