@@ -18,7 +18,7 @@ from craton.core.repo import Add, Gating, RepoId, RepoKind
 from craton.hub.xet.blobs import ChunkedBlobs
 from tests.servers import RunningServer, serving
 
-LARGE = (".safetensors", ".bin", ".parquet")
+LARGE = (".gguf", ".safetensors", ".bin", ".parquet")
 
 
 @dataclass
@@ -65,8 +65,8 @@ class Hub:
 
 
 @contextmanager
-def hub(home: Path, config: str = "", environment: Mapping[str, str] | None = None) -> Iterator[Hub]:
-    with serving(home, config=config, environment=environment) as server:
+def hub(home: Path, config: str = "") -> Iterator[Hub]:
+    with serving(home, "--log-level", "info", "--log-format", "json", config=config) as server:
         yield opened(server)
 
 

@@ -118,6 +118,7 @@ def test_own_repositories_come_first_and_are_never_asked_for_upstream(upstream: 
         here.alice.upload_file(path_or_fileobj=b"mine", path_in_repo="a.txt", repo_id=name)
         assert "a.txt" in here.alice.list_repo_files(name)
     assert "config.json" in here.bob.list_repo_files(repo.path)
+    assert upstream.requests(repo.path) > 0
     assert upstream.requests(mine) == 0
 
 

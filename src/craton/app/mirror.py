@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import time
 from collections.abc import AsyncIterator, Callable
+from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 from craton.access.tenants import DEFAULT_TENANT
 from craton.access.vault import Vault
@@ -14,7 +16,7 @@ from craton.core.repo import TreeEntry
 from craton.hub.mirror.mirror import Mirror
 from craton.hub.mirror.origin import Origin
 from craton.hub.mirror.shelving import Shelving
-from craton.hub.mirror.words import Upstream
+from craton.hub.mirror.words import Upstream, Watch
 from craton.hub.reaching import Mirrors, Reached, no_mirrors
 
 if TYPE_CHECKING:
@@ -52,7 +54,9 @@ class RunningMirror:
         return self.mirror.content(reached.owner, reached.repo, commit, entry, start, end)
 
 
-def open_mirror(platform: Platform, client: Callable[[], httpx.AsyncClient]) -> Mirror | None:
+def open_mirror(
+    platform: Platform, client: Callable[[], httpx.AsyncClient], watch: Watch | None = None
+) -> Mirror | None:
     """None where no hub is configured: then nothing leaves. client: gives the one outgoing client."""
     hubs = platform.settings.hubs
     if not hubs:
@@ -60,7 +64,26 @@ def open_mirror(platform: Platform, client: Callable[[], httpx.AsyncClient]) -> 
     origins = [
         Origin(_upstream(name, it), client, _token(platform.vault, it.credential, name)) for name, it in hubs.items()
     ]
-    return Mirror(platform.hub, _shelving(platform), origins, platform.home.path / "downloads" / "mirror")
+    return Mirror(platform.hub, _shelving(platform), origins, _partial(platform), watch)
+
+
+def fetching_for(
+    platform: Platform,
+    tenant: str,
+    client: Callable[[], httpx.AsyncClient],
+    endpoint: str,
+    token: str,
+    watch: Watch | None = None,
+) -> Mirror:
+    """What brings a hub's repositories to a tenant as his own, whole, with the hub's commit ids."""
+    upstream = Upstream(urlsplit(endpoint).hostname or endpoint, endpoint, ("*",), gated=True, keeper=tenant)
+    return Mirror(
+        platform.hub, _shelving(platform), [Origin(upstream, client, lambda: token)], _partial(platform), watch
+    )
+
+
+def _partial(platform: Platform) -> Path:
+    return platform.home.path / "downloads" / "mirror"
 
 
 def _shelving(platform: Platform) -> Shelving:

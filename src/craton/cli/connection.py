@@ -79,7 +79,8 @@ class Connection(Struct, frozen=True):
 def error_sentence(status: int, body: bytes) -> str:
     """What the server said went wrong."""
     try:
-        return str(msgspec.json.decode(body)["error"]["message"])
+        error = msgspec.json.decode(body)["error"]
+        return error if isinstance(error, str) else str(error["message"])  # the Hub's routes say it without a frame
     except (msgspec.DecodeError, KeyError, TypeError):
         return f"The server answered with status {status}."
 

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 import click
 from click.shell_completion import CompletionItem
@@ -24,9 +22,6 @@ if TYPE_CHECKING:
     from craton.app.platform import Platform
     from craton.core.access import Caller
     from craton.hub.importing import Imported, Importer, Progress
-
-HUB = "https://huggingface.co"
-HUB_HOSTS = ("huggingface.co", "*.huggingface.co", "*.hf.co")  # the hub, and the storage that it redirects to
 
 Work = Callable[["Progress"], "Imported"]
 
@@ -72,8 +67,8 @@ def pull(
     craton models pull ./my-bert/             a safetensors folder
     craton models pull hf:org/name            also hf:org/name@revision:Q4_K_M
 
-    Weights are safetensors or GGUF: pickles are left out. HF_ENDPOINT names another hub, HF_TOKEN opens
-    private models.
+    Weights are safetensors or GGUF: pickles are left out. What a [hubs.NAME] in config.toml mirrors comes by way of
+    the mirror, which keeps it for the next one. Else HF_ENDPOINT names the hub, HF_TOKEN opens private models.
     """
     if starters == (source is not None):
         raise click.UsageError("Give either a SOURCE or --starters.")
@@ -213,22 +208,29 @@ def default_name(path: Path) -> str:
 
 
 def _from_hub(platform: Platform, importer: Importer, source: str, progress: Progress) -> Imported:
-    """Typing hf: is asking for that hub, so its hosts are allowed for this one command."""
+    """By way of a mirror, which keeps what it fetches, where the operator has configured one for it."""
     import asyncio
 
-    from craton.access.outgoing import outgoing
+    from craton.cli.hubs import Counting, hub_client, named_hub
     from craton.hub.huggingface import HuggingFace, parse_name
 
     model = parse_name(source)
-    endpoint = (os.environ.get("HF_ENDPOINT") or HUB).rstrip("/")
-    parts = urlsplit(endpoint)
-    hosts = HUB_HOSTS if endpoint == HUB else (f"{parts.scheme}://{parts.netloc}",)
+    hub = named_hub()
 
     async def run() -> Imported:
-        async with outgoing((*hosts, *platform.settings.outgoing.allow)) as client:
-            hub = HuggingFace(
-                client, platform.home.path / "downloads", endpoint=endpoint, token=os.environ.get("HF_TOKEN")
+        from craton.app.mirror import open_mirror
+        from craton.hub.mirror.models import pull as pull_through
+
+        async with hub_client(platform, hub) as client:
+            mirror = open_mirror(platform, lambda: client, Counting(progress))
+            if mirror is not None and hub.is_default and mirror.offers(importer.tenant, "model", model.repo.path):
+                try:
+                    return await pull_through(mirror, platform.hub, importer, model, progress)
+                finally:
+                    await mirror.close()
+            direct = HuggingFace(
+                client, platform.home.path / "downloads", endpoint=hub.endpoint, token=hub.token or None
             )
-            return await hub.pull(importer, model, progress)
+            return await direct.pull(importer, model, progress)
 
     return asyncio.run(run())

@@ -11,6 +11,7 @@ import hashlib
 import re
 from collections.abc import Callable
 from pathlib import Path
+from typing import Protocol, TypeVar
 from urllib.parse import quote
 
 import httpx
@@ -177,7 +178,17 @@ class HuggingFace:
             raise httpx.ReadError("the answer ended early")
 
 
-def choose(files: list[_File], wanted: str, name: str) -> tuple[list[_File], list[str]]:
+class Named(Protocol):
+    """A file of a repository."""
+
+    @property
+    def path(self) -> str: ...
+
+
+F = TypeVar("F", bound=Named)
+
+
+def choose(files: list[F], wanted: str, name: str) -> tuple[list[F], list[str]]:
     """The files to take, and the paths of those left out. With GGUF files: one of them and the words beside it.
 
     Raises InvalidRequest when the choice is not clear or there is nothing to take.

@@ -22,7 +22,7 @@ from craton.core.repo import RepoId
 from craton.hub.files import StoredFile
 from craton.hub.git import BlobId
 from craton.hub.mirror.origin import Origin
-from craton.hub.mirror.words import RemoteFile
+from craton.hub.mirror.words import RemoteFile, Watch
 from craton.store.files import FULL
 
 BLOCK = 1024 * 1024
@@ -60,9 +60,13 @@ class Flights:
     """folder: of the partial files. pause: seconds to wait after the nth break in a row."""
 
     def __init__(
-        self, folder: Path, keep: Keep, pause: Callable[[int], float] = lambda attempt: 0.25 * 2**attempt
+        self,
+        folder: Path,
+        keep: Keep,
+        watch: Watch,
+        pause: Callable[[int], float] = lambda attempt: 0.25 * 2**attempt,
     ) -> None:
-        self._folder, self._keep, self._pause = folder, keep, pause
+        self._folder, self._keep, self._watch, self._pause = folder, keep, watch, pause
         self._flying: dict[str, Flight] = {}
         self._places = asyncio.Semaphore(AT_ONCE)
 
@@ -71,7 +75,7 @@ class Flights:
         flight = self._flying.get(wanted.key)
         if flight is None:
             partial = self._folder / wanted.key
-            flight = Flight(origin, wanted, partial, self._keep, self._pause, self._places)
+            flight = Flight(origin, wanted, partial, self._keep, self._watch, self._pause, self._places)
             self._flying[wanted.key] = flight
             flight.start(lambda: self._flying.pop(wanted.key, None))
         return flight
@@ -104,11 +108,12 @@ class Flight:
         wanted: Wanted,
         partial: Path,
         keep: Keep,
+        watch: Watch,
         pause: Callable[[int], float],
         places: asyncio.Semaphore,
     ) -> None:
         self._origin, self._wanted, self._keep = origin, wanted, keep
-        self._pause, self._places = pause, places
+        self._watch, self._pause, self._places = watch, pause, places
         self._size = wanted.file.size
         self._incoming = _Incoming(partial, wanted.file)
         self._have, self._verified = 0, False
@@ -174,6 +179,7 @@ class Flight:
         try:
             async with self._places:
                 self._have = await asyncio.to_thread(self._incoming.open)
+                self._watch.arrived(self._have)
                 self._tell()
                 await self._download()
                 await asyncio.to_thread(self._incoming.verify)
@@ -215,6 +221,7 @@ class Flight:
         async with self._origin.read(wanted.repo, wanted.commit, wanted.file.path, self._have) as (begin, chunks):
             if begin != self._have:
                 await asyncio.to_thread(self._incoming.restart)
+                self._watch.arrived(-self._have)
                 self._have = 0
             async for block in _gathered(chunks):
                 if self._have + len(block) > self._size:
@@ -222,6 +229,7 @@ class Flight:
                     raise Damaged(wanted.file.path, f"upstream's is longer than its {self._size:,} bytes")
                 await asyncio.to_thread(self._incoming.write, block)
                 self._have += len(block)
+                self._watch.arrived(len(block))
                 self._tell()
                 if not self._riders and time.monotonic() - self._left > LINGER:
                     raise _Abandoned

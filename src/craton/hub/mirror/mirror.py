@@ -20,7 +20,7 @@ from craton.hub.mirror.flights import BLOCK, Flights, Wanted
 from craton.hub.mirror.origin import Origin
 from craton.hub.mirror.remembering import Answers
 from craton.hub.mirror.shelving import Shelving
-from craton.hub.mirror.words import RemoteFile, Seen, Upstream
+from craton.hub.mirror.words import Located, RemoteFile, Seen, Unwatched, Upstream, Watch
 from craton.hub.names import is_commit_id, is_repo
 from craton.hub.reaching import MIRRORED
 from craton.hub.repositories import Hub
@@ -39,11 +39,12 @@ class Mirror:
         shelving: Shelving,
         origins: Sequence[Origin],
         folder: Path,
+        watch: Watch | None = None,
         monotonic: Callable[[], float] = time.monotonic,
     ) -> None:
         self._hub, self._shelving = hub, shelving
-        self._origins = tuple(origins)
-        self._flights = Flights(folder, self._keep)
+        self._origins, self._watch = tuple(origins), watch or Unwatched()
+        self._flights = Flights(folder, self._keep, self._watch)
         self._answers = Answers(monotonic)
 
     def sweep(self, now: float) -> None:
@@ -89,18 +90,34 @@ class Mirror:
                 return found
         return None
 
+    async def locate(self, tenant: str, kind: RepoKind, path: str, revision: str = "main") -> Located:
+        """The same, and where it stands. Raises NotFound when no mirror has it."""
+        repo = await self.ensure(tenant, kind, path, revision)
+        if repo is not None:
+            for owner in self.owners(tenant):
+                commit = await asyncio.to_thread(self._shelving.commit_of, owner, repo, revision)
+                if commit is not None:
+                    return Located(owner, repo, commit)
+        raise NotFound("repository", path, "If it is private, the hub's token must open it.")
+
+    def offers(self, tenant: str, kind: RepoKind, path: str) -> bool:
+        """Whether a mirror may be asked for it."""
+        return any(it.upstream.serves(tenant) and it.upstream.allows(kind, path) for it in self._origins)
+
     async def _follow(self, origin: Origin, kind: RepoKind, path: str, revision: str) -> RepoId:
         """Asks upstream, and brings here what is new."""
         known = await asyncio.to_thread(self._known, origin.upstream, kind, path, revision)
         try:
             seen = await origin.look(kind, path, revision)
             owner = await self._admitted(origin.upstream, seen, path)
+            if origin.upstream.keeper:
+                await asyncio.to_thread(self._shelving.check_free, owner, seen.repo, origin.upstream.source)
             if await asyncio.to_thread(self._shelving.commit_of, owner, seen.repo, seen.commit) is None:
                 await self._bring(origin, owner, seen)
         except _Withdrawn as error:
             raise error.told from None
         except CratonError as error:
-            if known is None:
+            if known is None or origin.upstream.keeper:
                 raise
             log.warning("%s: %s is served as it was last known: %s", origin.upstream.name, path, error)
             return known
@@ -111,26 +128,30 @@ class Mirror:
         """The owner under whom it belongs. What upstream has closed since is closed here."""
         if not upstream.allows(seen.repo.kind, seen.repo.path):
             raise NotFound("repository", path)
-        if seen.restricted:
+        if seen.restricted and not upstream.keeper:
             await asyncio.to_thread(self._shelving.withdraw, self._hub, upstream.owner(False), seen.repo)
             if not upstream.gated:
                 raise _Withdrawn(Gated(path) if seen.gated and not seen.private else NotFound("repository", path))
         return upstream.owner(seen.restricted)
 
     async def _bring(self, origin: Origin, owner: str, seen: Seen) -> None:
-        """The commit, its list of files, and those of them that are small."""
+        """The commit, its list of files, and those of them that are small; all of them for a tenant of his own."""
+        upstream = origin.upstream
         files = await origin.files(seen.repo, seen.commit)
         small = {file.git_oid: file for file in files if file.sha256 is None}
         if len(small) > MAX_SMALL:
             raise TooLarge(f"{seen.repo.path}: the files outside Git LFS", MAX_SMALL, len(small), "files")
         known = await asyncio.to_thread(self._shelving.learned, owner, small)
         missing = [Wanted(owner, seen.repo, seen.commit, file) for oid, file in small.items() if oid not in known]
+        if upstream.keeper:
+            large = {file.sha256: Wanted(owner, seen.repo, seen.commit, file) for file in files if file.sha256}
+            missing += [it for it in large.values() if not await asyncio.to_thread(self._is_here, it)]
+        self._watch.expect(sum(it.file.size for it in missing))
         for stored in await asyncio.gather(*(self._flights.board(origin, it).stored() for it in missing)):
             known[stored.git_oid] = stored
         entries = [_entry(file, known) for file in files]
-        source = origin.upstream.endpoint.partition("://")[2]
-        shared = not (seen.restricted or origin.upstream.tenants)
-        await asyncio.to_thread(self._shelving.put, owner, seen, entries, source, shared=shared)
+        shared = not (seen.restricted or upstream.tenants or upstream.keeper)
+        await asyncio.to_thread(self._shelving.put, owner, seen, entries, upstream.source, shared=shared)
 
     def _known(self, upstream: Upstream, kind: RepoKind, path: str, revision: str) -> RepoId | None:
         """What is here of it under this name and may be served."""
@@ -148,7 +169,13 @@ class Mirror:
         """Whether the bytes of a mirrored repository's file have yet to come. Blocking."""
         if not owner.startswith(MIRRORED):
             return False
-        return not (self._shelving.holds(owner, digest) and self._hub.blobs.exists(digest))
+        return not self._has(owner, digest)
+
+    def _has(self, owner: str, digest: str) -> bool:
+        return self._shelving.holds(owner, digest) and self._hub.blobs.exists(digest)
+
+    def _is_here(self, wanted: Wanted) -> bool:
+        return wanted.file.sha256 is not None and self._has(wanted.owner, wanted.file.sha256)
 
     async def content(
         self, owner: str, repo: RepoId, commit: str, entry: TreeEntry, start: int, end: int
@@ -166,10 +193,17 @@ class Mirror:
         async for piece in self._flights.board(origin, wanted).read(start, end):
             yield piece
 
-    async def fetch(self, owner: str, repo: RepoId, commit: str, entry: TreeEntry) -> None:
-        """Waits until a mirrored file is here for good."""
-        async for _ in self.content(owner, repo, commit, entry, 0, entry.size):
-            pass
+    async def fetch(self, place: Located, entries: Sequence[TreeEntry]) -> None:
+        """Has these files of a mirrored revision here for good."""
+        origin = self._origin(place.owner)
+        missing = {}
+        for entry in entries:
+            if await asyncio.to_thread(self.lacks, place.owner, entry.digest):
+                digest = entry.digest if entry.large else None
+                file = RemoteFile(entry.path, entry.size, entry.git_oid, digest)
+                missing[entry.digest] = Wanted(place.owner, place.repo, place.commit, file)
+        self._watch.expect(sum(it.file.size for it in missing.values()))
+        await asyncio.gather(*(self._flights.board(origin, it).stored() for it in missing.values()))
 
     def _origin(self, owner: str) -> Origin:
         for origin in self._origins:

@@ -148,9 +148,7 @@ class Origin:
             for _ in range(MAX_REDIRECTS + 1):
                 own = token and _origin(url) == _origin(self._endpoint)
                 sent = headers | ({"authorization": f"Bearer {token}"} if own else {})
-                request = client.build_request(
-                    "GET", url, headers=sent, timeout=httpx.Timeout(patience, connect=CONNECTING)
-                )
+                request = client.build_request("GET", url, headers=sent, timeout=timeout)
                 answer = await client.send(request, stream=True)
                 try:
                     if not answer.has_redirect_location:

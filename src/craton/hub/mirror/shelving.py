@@ -9,7 +9,7 @@ from contextlib import suppress
 from sqlalchemy import Connection, delete, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
-from craton.core.errors import NotFound
+from craton.core.errors import Conflict, NotFound
 from craton.core.repo import RepoId, RepoKind, Revision, TreeEntry
 from craton.hub import rows
 from craton.hub.changes import Created, Listener, Place, RefChange, Updated
@@ -125,6 +125,15 @@ class Shelving:
             rows.touch(connection, owner, row.id, seen.modified or self._clock())
             change = RefChange(full_ref(kind_of_ref, name), old, seen.commit)
             self._tell(connection, Updated(Place(owner, row.id, seen.repo, row.private), (change,)))
+
+    def check_free(self, owner: str, repo: RepoId, source: str) -> None:
+        """Raises Conflict when the owner has a repository of that name with commits that did not come from there."""
+        with suppress(NotFound), self._database.read() as connection:
+            repository = rows.find(connection, owner, repo).id
+            head = rows.resolve(connection, owner, repository, "main")
+            newest = rows.ancestors(connection, owner, repository, head, 0, 1)[0]
+            if newest.author != source:
+                raise Conflict(f"{repo.kind} repository", repo.path, "it exists already, with commits of its own")
 
     def withdraw(self, hub: Hub, owner: str, repo: RepoId) -> None:
         """Upstream has closed it: what everybody could read goes."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from fnmatch import fnmatchcase
+from typing import Protocol
 
 from msgspec import Struct
 
@@ -15,7 +16,8 @@ class Upstream(Struct, frozen=True):
     """name: the operator's for it. allow: patterns of namespace/name. tenants: who may use it; none named: everybody.
 
     gated: whether repositories that the operator's token opens (gated and private ones) are served, to those tenants.
-    fresh: seconds for which a branch is believed to point where it did.
+    fresh: seconds for which a branch is believed to point where it did. keeper: the tenant who fetches for himself:
+    what comes is his own, and comes whole.
     """
 
     name: str
@@ -25,6 +27,7 @@ class Upstream(Struct, frozen=True):
     tenants: tuple[str, ...] = ()
     gated: bool = False
     fresh: float = 60.0
+    keeper: str = ""
 
     def serves(self, tenant: str) -> bool:
         """Strangers may read what is here and shared, but have nothing fetched."""
@@ -37,11 +40,42 @@ class Upstream(Struct, frozen=True):
     def owner(self, restricted: bool) -> str:
         """Whose the mirrored repositories are: of each upstream another's, and what only a token opens apart. So who
         may see them is one condition, and knowing a hash at one upstream grants nothing of another."""
-        return f"{MIRRORED}{self.name}{':gated' if restricted else ''}"
+        return self.keeper or f"{MIRRORED}{self.name}{':gated' if restricted else ''}"
 
     def owners(self) -> tuple[str, ...]:
         """Those whose repositories are served."""
-        return (self.owner(False), self.owner(True)) if self.gated else (self.owner(False),)
+        return tuple(
+            dict.fromkeys(self.owner(restricted) for restricted in ((False, True) if self.gated else (False,)))
+        )
+
+    @property
+    def source(self) -> str:
+        """As the author of what comes from there."""
+        return self.endpoint.partition("://")[2]
+
+
+class Located(Struct, frozen=True):
+    """Where a mirrored revision stands here."""
+
+    owner: str
+    repo: RepoId
+    commit: str
+
+
+class Watch(Protocol):
+    """Is told how much is to come, and what has come."""
+
+    def expect(self, size: int) -> None: ...
+
+    def arrived(self, size: int) -> None: ...
+
+
+class Unwatched:
+    def expect(self, size: int) -> None:
+        """Nobody looks."""
+
+    def arrived(self, size: int) -> None:
+        """Nobody looks."""
 
 
 class Seen(Struct, frozen=True):
