@@ -25,7 +25,7 @@ from craton.wire.huggingface.naming import api_patterns, author_of, hub_route, r
 from craton.wire.huggingface.writing import Writing, opens_pull
 
 MAX_BODY = 2 * 1024 * 1024 * 1024
-AT_ONCE = 4  # bodies that are taken in; each may hold a few files of 10 MB
+AT_ONCE = 8  # bodies that are taken in; each may hold a few files of 10 MB
 
 
 class Gone(NotFound):
