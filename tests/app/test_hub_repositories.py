@@ -439,3 +439,16 @@ def test_large_files_are_given_to_another_repository(firm: Company) -> None:
         assert [it["sha256"] for it in answer["failed"]] == ["0" * 64]
     taker = RepoId("model", "bob", "taker")
     firm.platform.hub.commit("bob", taker, "main", "HEAD", [Add("mine", file.digest, file.size)], "m", "bob")
+
+
+def test_a_user_sees_what_each_repository_takes(firm: Company) -> None:
+    firm.alice.create_repo("alices-store/full")
+    firm.alice.upload_file(path_or_fileobj=b"x" * 5_000, path_in_repo="a.bin", repo_id="alices-store/full")
+    before = len(list(firm.alice.list_user_repos()))
+    (found,) = firm.alice.list_user_repos(namespace="alices-store")
+    assert (found.id, found.type, found.visibility) == ("alices-store/full", "model", "private")
+    attributes = firm.alice.model_info("alices-store/full", files_metadata=True).siblings
+    assert attributes is not None
+    assert found.storage == 5_000 + sum(it.size or 0 for it in attributes if it.rfilename == ".gitattributes")
+    assert before == len(firm.platform.hub.repositories("alice"))
+    assert list(firm.bob.list_user_repos(namespace="alices-store")) == []

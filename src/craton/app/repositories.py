@@ -24,6 +24,7 @@ from craton.wire.huggingface.large_files import LargeFileRoutes
 from craton.wire.huggingface.listing import ListingRoutes
 from craton.wire.huggingface.refs import RefRoutes
 from craton.wire.huggingface.repositories import RepositoryRoutes
+from craton.wire.huggingface.storage import StorageRoutes
 from craton.wire.huggingface.trees import TreeRoutes
 
 FLUSH_SECONDS = 2.0
@@ -46,11 +47,12 @@ class RunningRepositories:
             AccountRoutes(hub),
             RepositoryRoutes(reaching, hub, private),
             ListingRoutes(searching, contents),
-            InfoRoutes(reaching, contents, searching, platform.shelf, Weights(platform.blobs)),
-            TreeRoutes(reaching, contents, Reading(database).hash_of),
+            InfoRoutes(reaching, contents, searching, platform.shelf, Weights(platform.blobs), platform.scans),
+            TreeRoutes(reaching, contents, Reading(database).hash_of, platform.scans),
             RefRoutes(reaching, hub),
             HistoryRoutes(reaching, contents),
             CardRoutes(),
+            StorageRoutes(hub, contents),
             DuplicateRoutes(reaching, hub, admission, private),
             LargeFileRoutes(reaching, hub, admission),
         ]

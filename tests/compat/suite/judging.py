@@ -12,7 +12,7 @@ from msgspec import Struct
 from tests.compat.suite.running import Ended
 
 NOT_OURS = {
-    r"test_buckets|[Bb]ucket": "about buckets",
+    r"test_buckets|test_copy_files|[Bb]ucket": "about buckets",
     r"test_kernels|[Kk]ernel": "about kernels",
     r"test_inference|InferenceEndpoint|InferenceCatalog|inference_provider": "about inference providers and endpoints",
     r"test_jobs_api|test_sandbox|Jobs?API|TestSpace|Space(Hardware|Runtime|Secret|Variable|Storage|Volume)|_space_": (
