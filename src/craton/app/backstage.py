@@ -13,6 +13,7 @@ from craton import __version__
 from craton.app.fitting import Fit
 from craton.core.access import Caller
 from craton.core.model import ModelInfo
+from craton.hub.keeping.scrubbing import Health
 from craton.serve.directory import Directory
 from craton.serve.history import History, Trace, UsageLine
 from craton.serve.pool import Pool
@@ -29,13 +30,14 @@ class Backstage:
         history: History,
         metrics: Metrics,
         describe: Callable[[ModelInfo], Fit],
+        health: Callable[[], Health],
     ) -> None:
-        """describe: the numbers of a model that is not loaded, "will it fit?" among them."""
+        """describe: the numbers of a model that is not loaded, "will it fit?" among them. health: of stored bytes."""
         self._directory = directory
         self._pool = pool
         self._history = history
         self._metrics = metrics
-        self._describe = describe
+        self._describe, self._health = describe, health
         self._started = time.monotonic()
         self.accepting = False
 
@@ -46,6 +48,7 @@ class Backstage:
         return {
             "version": __version__,
             "pid": os.getpid(),
+            "blobs": msgspec.to_builtins(self._health()),
             "uptime_seconds": round(time.monotonic() - self._started, 1),
             "loaded": [
                 {
@@ -63,6 +66,7 @@ class Backstage:
         }
 
     def metrics(self) -> bytes:
+        self._metrics.broken_blobs(self._health().broken)
         return self._metrics.exposition(self._pool)
 
     async def models(self, caller: Caller) -> list[ModelInfo]:

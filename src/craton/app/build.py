@@ -58,9 +58,10 @@ class Server:
             platform.history,
             self._metrics,
             lambda info: describe_fit(info, settings),
+            lambda: self._hub.keeping.health,
         )
         self._knowledge = RunningKnowledge(platform, self._models)
-        self._hub = RunningHub(platform, self._models.outgoing.get)
+        self._hub = RunningHub(platform, self._models.outgoing.get, self._models.inference)
         self._executor = _executor(platform, environment)
         self.router = Router(self._routes())
         beside = BesideDialect(Bookkeeping(platform.database))

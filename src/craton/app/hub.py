@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from craton.app.collaboration import RunningCollaboration
+from craton.app.keeping import RunningKeeping
 from craton.app.mirror import RunningMirror
 from craton.app.platform import Platform
 from craton.app.repositories import RunningRepositories
@@ -13,8 +14,10 @@ from craton.app.transfer import RunningTransfer
 from craton.app.viewing import RunningViewer
 from craton.app.xet import RunningXet
 from craton.hub.reaching import Reaching
+from craton.serve.inference import Serving
 from craton.wire.authentication import AnyPasses
 from craton.wire.huggingface.dialect import HuggingFaceDialect, Part
+from craton.wire.huggingface.inference import InferenceRoutes
 from craton.wire.huggingface.mirrored import Mirrored
 
 if TYPE_CHECKING:
@@ -25,8 +28,9 @@ class RunningHub:
     """Built once. `dialect` is what the server mounts, `passes` the credentials that it takes beside keys; `start` and
     `stop` with the server."""
 
-    def __init__(self, platform: Platform, client: Callable[[], httpx.AsyncClient]) -> None:
-        """client: gives the one outgoing client."""
+    def __init__(self, platform: Platform, client: Callable[[], httpx.AsyncClient], serving: Serving) -> None:
+        """client: gives the one outgoing client. serving: what runs the models that are kept here."""
+        self._serving = serving
         self.mirroring = RunningMirror(platform, client)
         self.reaching = Reaching(platform.database, self.mirroring.mirrors)
         self.collaboration = RunningCollaboration(platform, self.reaching, client)
@@ -40,6 +44,7 @@ class RunningHub:
             self.repositories.downloads.count,
             self.mirroring.coming,
         )
+        self.keeping = RunningKeeping(platform)
         self.passes = AnyPasses(self.xet.passes, self.transfer.passes)
         self.dialect = HuggingFaceDialect(self._parts())
 
@@ -51,6 +56,7 @@ class RunningHub:
             *self.collaboration.parts,
             *self.xet.parts,
             *self.viewer.parts,
+            InferenceRoutes(self._serving),
         ]
         return [Mirrored(parts, self.reaching, self.mirroring.mirror)]
 
@@ -60,10 +66,12 @@ class RunningHub:
         self.transfer.start()
         self.collaboration.start()
         self.viewer.start()
+        self.keeping.start()
 
     async def stop(self) -> None:
         await self.repositories.stop()
         await self.transfer.stop()
         await self.collaboration.stop()
         await self.viewer.stop()
+        await self.keeping.stop()
         await self.mirroring.stop()

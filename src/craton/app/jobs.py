@@ -26,7 +26,17 @@ def handlers(platform: Platform) -> Mapping[str, Handler]:
 
         return await reindex(running, running.job.arguments, platform.database)
 
-    return {"ingest": ingesting, "reindex": reindexing}
+    async def scrubbing(running: Running) -> Json:
+        from craton.app.keeping import scrub
+
+        return await scrub(running, platform)
+
+    async def collecting(running: Running) -> Json:
+        from craton.app.keeping import collect
+
+        return await collect(running, platform)
+
+    return {"ingest": ingesting, "reindex": reindexing, "scrub": scrubbing, "collect": collecting}
 
 
 def run_job(platform: Platform, job: str, fence: int | None) -> bool:

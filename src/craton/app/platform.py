@@ -12,11 +12,13 @@ from craton.access.keys import Keys, NewKey
 from craton.access.root import ensure_root, load_master
 from craton.access.tenants import DEFAULT_TENANT
 from craton.access.vault import Vault
-from craton.app.blobs import open_store
+from craton.app.blobs import limits, open_store
 from craton.app.config import Home, Settings, load_settings
 from craton.buckets.buckets import Buckets
 from craton.hub.catalog import Catalog
 from craton.hub.collaboration.listening import listeners
+from craton.hub.keeping.quotas import Quotas
+from craton.hub.keeping.scans import SecurityScans
 from craton.hub.models import Models
 from craton.hub.repositories import Hub
 from craton.hub.shelf import Shelf
@@ -43,6 +45,7 @@ class Platform:
     vault: Vault
     hub: Hub
     shelf: Shelf
+    scans: SecurityScans
     catalog: Catalog
     history: History
     jobs: Jobs
@@ -65,7 +68,9 @@ def open_platform(home: Home) -> Platform:
     store = open_store(home, settings.blobs, lambda name: vault.get(DEFAULT_TENANT, name))
     blobs = ChunkedBlobs(store, database)
     shelf = Shelf(database, blobs)
-    hub = Hub(database, blobs, time.time, (shelf.hear, *listeners(time.time)))
+    scans = SecurityScans(database, time.time)
+    Quotas(database).configure(limits(settings.quotas))
+    hub = Hub(database, blobs, time.time, (shelf.hear, scans.hear, *listeners(time.time)))
     return Platform(
         home=home,
         settings=settings,
@@ -76,6 +81,7 @@ def open_platform(home: Home) -> Platform:
         vault=vault,
         hub=hub,
         shelf=shelf,
+        scans=scans,
         catalog=Catalog(Models(hub)),
         history=History(database),
         jobs=Jobs(database, time.time, request_ids()),

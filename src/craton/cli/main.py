@@ -23,6 +23,7 @@ COMMANDS = {
     "kb": "craton.cli.kb:kb",
     "jobs": "craton.cli.jobs:jobs",
     "buckets": "craton.cli.buckets:buckets",
+    "blobs": "craton.cli.blobs:blobs",
     "keys": "craton.cli.keys:keys",
     "usage": "craton.cli.usage:usage",
     "trace": "craton.cli.trace:trace",

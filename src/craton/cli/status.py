@@ -40,7 +40,11 @@ def status(url: str | None, key: str | None, as_json: bool) -> None:
         print_json({"running": True, "url": connection.url} | found | {"loaded": loaded})
         return
     up = human_span(found["uptime_seconds"])
-    print_fields({"Server": connection.url, "Version": found["version"], "Process": found["pid"], "Up for": up})
+    broken = found["blobs"]["broken"]
+    lost = f"{broken:,} damaged or missing: craton blobs scrub" if broken else ""
+    print_fields(
+        {"Server": connection.url, "Version": found["version"], "Process": found["pid"], "Up for": up, "Blobs": lost}
+    )
     click.echo()
     rows = [
         (

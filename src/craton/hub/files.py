@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
+from typing import Any
 
 from msgspec import Struct
 from sqlalchemy import Connection, insert, select, update
@@ -103,7 +104,7 @@ def note_files(
     wanted = {file.digest: file for file in files}
     known = stored_files(connection, tenant, wanted)
     now = clock()
-    new = [
+    new: list[dict[str, Any]] = [
         {"tenant": tenant, "digest": file.digest, "size": file.size, "git_oid": file.git_oid, "used": now}
         for digest, file in wanted.items()
         if digest not in known

@@ -20,6 +20,7 @@ from msgspec import Struct
 
 from craton.core.errors import Damaged, InvalidRequest, StorageFull
 from craton.hub.files import StoredFile, store_file, stored_files
+from craton.hub.keeping.quotas import check_room
 from craton.store.blobs import CHUNK, Blobs
 from craton.store.database import Database
 from craton.store.files import FULL, Files, make_folders
@@ -103,6 +104,11 @@ class Uploads:
                 raise InvalidRequest(f"the parts do not make the file that was announced: {error.reason}") from error
             shutil.rmtree(folder, ignore_errors=True)
             return file
+
+    def check_room(self, tenant: str, more: int) -> None:
+        """Raises QuotaExceeded when the tenant may not store so many bytes more."""
+        with self._database.read() as connection:
+            check_room(connection, tenant, more)
 
     def stored(self, tenant: str, digest: str) -> StoredFile | None:
         """The file, when the tenant has brought it in and it is still there."""

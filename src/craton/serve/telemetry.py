@@ -55,10 +55,15 @@ class Metrics:
         self._waiting = Gauge(
             "craton_model_waiting", "Requests that wait for a model.", ("model",), registry=self.registry
         )
+        about = "Stored blobs that are damaged or missing, and were not repaired."
+        self._broken = Gauge("craton_blobs_broken", about, registry=self.registry)
 
         # Looking labels up costs more than counting, so what was found is kept.
         self._answered: dict[tuple[str, str, int], tuple[Counter, Histogram]] = {}
         self._models: dict[str, _ModelMetrics] = {}
+
+    def broken_blobs(self, count: int) -> None:
+        self._broken.set(count)
 
     def answered(self, dialect: str, operation: str, status: int, seconds: float) -> None:
         found = self._answered.get((dialect, operation, status))

@@ -2,8 +2,8 @@
 
 A put hashes the stream into a local temporary file, then sends that to its final key (in parts when it is large; the
 store makes an object visible when it is whole, and checks each part's SHA-256). `put` returns when the store has said
-that it has it. An object that is there already is written again unless it is young: so a damaged one is repaired, and
-an old one counts as new for who collects what nobody needs.
+that it has it. An object that is there already is written again, not skipped: so a damaged one is repaired, and an old
+one counts as new for who collects what nobody needs. Two writers of one key write the same bytes.
 """
 
 from __future__ import annotations
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 
 PART = 16 * CHUNK
 AT_ONCE = 4  # parts that are sent beside each other
-YOUNG = 3600.0  # seconds: what was put within them is not sent again
 KNOWN = 100_000  # blobs whose size is remembered
 KNOWN_FOR = 60.0  # seconds
 ASIDE = "aside"
@@ -44,8 +43,7 @@ class RemoteBlobs:
         with self._cache.filling(chunks) as (temporary, blob):
             if expected is not None and blob.digest != expected:
                 raise Damaged("The upload", "its bytes do not have the promised SHA-256.")
-            if not self._is_young(blob):
-                self._send(temporary, blob)
+            self._send(temporary, blob)
             self._cache.keep(temporary, blob.digest)
         return blob
 
@@ -151,13 +149,6 @@ class RemoteBlobs:
         return iter(())
 
     # --- inside ---------------------------------------------------------------------------------------------
-
-    def _is_young(self, blob: Blob) -> bool:
-        try:
-            found = self.stat(blob.digest)
-        except (NotFound, Damaged):
-            return False
-        return found.size == blob.size and found.modified > self._clock() - YOUNG
 
     def _send(self, temporary: Path, blob: Blob) -> None:
         import obstore

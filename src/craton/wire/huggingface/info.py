@@ -11,6 +11,7 @@ from craton.core.access import Action
 from craton.core.errors import NotFound
 from craton.core.repo import TreeEntry
 from craton.hub.contents import Contents
+from craton.hub.keeping.scans import SecurityScans
 from craton.hub.reaching import Reached, Reaching
 from craton.hub.searching import Found, Searching
 from craton.hub.shelf import Shelf
@@ -27,6 +28,7 @@ from craton.wire.huggingface.describing import (
 from craton.wire.huggingface.naming import api_patterns, hub_route, kind_of, repo_of, revision_of
 from craton.wire.huggingface.query import Query
 from craton.wire.huggingface.values import write_sibling
+from craton.wire.huggingface.write_security import write_repo_security
 
 MAX_SIBLINGS = 50_001
 """Of a repository with more than 50,000 files clients read the tree, page by page."""
@@ -37,10 +39,16 @@ class InfoRoutes:
     """Blocking work happens in threads."""
 
     def __init__(
-        self, reaching: Reaching, contents: Contents, searching: Searching, shelf: Shelf, weights: Weights
+        self,
+        reaching: Reaching,
+        contents: Contents,
+        searching: Searching,
+        shelf: Shelf,
+        weights: Weights,
+        scans: SecurityScans,
     ) -> None:
         self._reaching, self._contents, self._searching = reaching, contents, searching
-        self._shelf, self._weights = shelf, weights
+        self._shelf, self._weights, self._scans = shelf, weights, scans
 
     def routes(self) -> list[Route]:
         patterns = [*api_patterns(short=True), *api_patterns("/revision/{revision}", short=True)]
@@ -60,6 +68,8 @@ class InfoRoutes:
                 written.update(self._heavy(reached, commit, wanted, query.flag("blobs")))
             elif "siblings" in wanted:
                 written["siblings"] = []
+            if query.flag("securityStatus") and commit is not None:
+                written["securityRepoStatus"] = self._security(reached, commit)
             return written
 
         return json_reply(200, await asyncio.to_thread(read))
@@ -76,6 +86,10 @@ class InfoRoutes:
             return replace(found, modified=newest.created), newest.id
         card = self._shelf.card(reached.owner, reached.repo, newest.id)
         return replace(found, head=newest.id, modified=newest.created, card=card), newest.id
+
+    def _security(self, reached: Reached, commit: str) -> dict[str, Any]:
+        listing = self._contents.files(reached.owner, reached.repo, commit, MAX_SIBLINGS)
+        return write_repo_security(self._scans.status(it for it in listing.items if isinstance(it, TreeEntry)))
 
     def _heavy(self, reached: Reached, commit: str, wanted: frozenset[str], blobs: bool) -> dict[str, Any]:
         listing = self._contents.files(reached.owner, reached.repo, commit, MAX_SIBLINGS)

@@ -75,6 +75,8 @@ class LfsRoutes:
         tenant, repo = request.authenticated.tenant, repo_of(request)
         await asyncio.to_thread(self._writing.contribute, tenant, repo)
         known = await asyncio.to_thread(self._uploads.stored_of, tenant, [it.oid for it in batch.objects])
+        more = sum(max(it.size, 0) for it in batch.objects if it.oid not in known)
+        await asyncio.to_thread(self._uploads.check_room, tenant, more)
         offering = _Offering(self._passes, request, batch)
         objects = [offering.answer(it, known.get(it.oid)) for it in batch.objects]
         told = {"transfer": offering.transfer, "objects": objects, "hash_algo": "sha256"}

@@ -13,12 +13,14 @@ from craton.core.access import Action
 from craton.core.errors import InvalidRequest
 from craton.core.repo import TreeEntry
 from craton.hub.contents import Contents, Listing
+from craton.hub.keeping.scans import SecurityScans
 from craton.hub.reaching import Reaching
 from craton.wire.http import Reply, Request, Route, json_reply
 from craton.wire.huggingface.links import next_link
 from craton.wire.huggingface.naming import api_path, api_patterns, hub_route, params_text, repo_of, revision_of
 from craton.wire.huggingface.query import Query
 from craton.wire.huggingface.values import write_item
+from craton.wire.huggingface.write_security import write_security
 
 PAGE, EXPANDED_PAGE = 1000, 50
 MAX_PAGE = 1000
@@ -34,8 +36,8 @@ class TreeRoutes:
     copy a file from another repository; in a list it would make them fetch every file in chunks.
     """
 
-    def __init__(self, reaching: Reaching, contents: Contents, chunked: Chunked) -> None:
-        self._reaching, self._contents, self._chunked = reaching, contents, chunked
+    def __init__(self, reaching: Reaching, contents: Contents, chunked: Chunked, scans: SecurityScans) -> None:
+        self._reaching, self._contents, self._chunked, self._scans = reaching, contents, chunked, scans
 
     def routes(self) -> list[Route]:
         rests = ("/tree/{revision}", "/tree/{revision}/", "/tree/{revision}/{path+}")
@@ -53,9 +55,9 @@ class TreeRoutes:
         folder = params_text(request, "path").strip("/")
         after = _after(query.text("cursor"))
 
-        def read() -> Listing:
+        def read() -> tuple[Listing, list[dict[str, Any]]]:
             reached = self._reaching.reach(request.authenticated.tenant, repo_of(request))
-            return self._contents.page(
+            listing = self._contents.page(
                 reached.owner,
                 reached.repo,
                 revision_of(request),
@@ -65,9 +67,10 @@ class TreeRoutes:
                 limit=limit,
                 commits=expand,
             )
+            return listing, self._written(listing, expand)
 
-        listing = await asyncio.to_thread(read)
-        return json_reply(200, _written(listing), self._next(request, listing, folder, query))
+        listing, written = await asyncio.to_thread(read)
+        return json_reply(200, written, self._next(request, listing, folder, query))
 
     def _next(self, request: Request, listing: Listing, folder: str, query: Query) -> dict[str, str]:
         if not listing.more:
@@ -76,6 +79,16 @@ class TreeRoutes:
         below = f"/{quote(folder, safe='')}" if folder else ""
         path = f"{api_path(repo_of(request))}/tree/{listing.revision}{below}"
         return next_link(request, query.but(cursor=cursor), path)
+
+    def _written(self, listing: Listing, expand: bool) -> list[dict[str, Any]]:
+        """expand: with each item's last commit, and what was found in the files."""
+        files = [item for item in listing.items if isinstance(item, TreeEntry)]
+        found = self._scans.status(files) if expand else {}
+        return [
+            write_item(item, listing.commits.get(item.path))
+            | ({"securityFileStatus": write_security(found[item.path])} if item.path in found else {})
+            for item in listing.items
+        ]
 
     async def _paths(self, request: Request) -> Reply:
         try:
@@ -88,7 +101,7 @@ class TreeRoutes:
             reached = self._reaching.reach(request.authenticated.tenant, repo_of(request))
             revision, expand = revision_of(request), form.flag("expand")
             listing = self._contents.items(reached.owner, reached.repo, revision, paths, commits=expand)
-            written = _written(listing)
+            written = self._written(listing, expand)
             for item, value in zip(listing.items, written, strict=True):
                 if isinstance(item, TreeEntry) and item.large:
                     name = self._chunked(reached.owner, item.digest)
@@ -96,10 +109,6 @@ class TreeRoutes:
             return written
 
         return json_reply(200, await asyncio.to_thread(read))
-
-
-def _written(listing: Listing) -> list[dict[str, Any]]:
-    return [write_item(item, listing.commits.get(item.path)) for item in listing.items]
 
 
 def _after(cursor: str) -> str:
