@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 
+from msgspec.structs import replace
+
 from craton.core.access import Action
 from craton.core.errors import Unsupported
 from craton.core.events import fold_stream
@@ -18,6 +20,8 @@ from craton.wire.openai.read_chat import read_chat
 from craton.wire.openai.refused import METHODS, OPERATIONS, RESOURCES
 from craton.wire.openai.write_chat import ChunkWriter, Head, write_answer
 from craton.wire.ran import RAN, ran
+
+NOTE = f"Refuses the members {', '.join(REFUSED)}."
 
 
 def _not_anthropic(request: Request) -> bool:
@@ -35,7 +39,15 @@ class OpenAIDialect:
 
     def routes(self) -> list[Route]:
         """Anthropic's clients call /v1 too: requests with their header are left to that dialect."""
-        return [*self._mounted("/v1", _not_anthropic), *self._mounted("/openai/v1", None)]
+        return [*self._mounted("/v1", _not_anthropic), *self._mounted("/openai/v1", None), *self._of_one_model()]
+
+    def _of_one_model(self) -> Iterator[Route]:
+        """Below a model's own URL, as servers of one model have it: what the body calls the model does not count."""
+        for model in ("{namespace}/{model}", "{model}"):
+            pattern = f"/models/{model}/v1/chat/completions"
+            yield Route(
+                "POST", pattern, self.name, "CreateChatCompletion", self._chat, write_error, Action.INVOKE, note=NOTE
+            )
 
     def _mounted(self, prefix: str, when: Callable[[Request], bool] | None) -> Iterator[Route]:
         def real(
@@ -49,8 +61,7 @@ class OpenAIDialect:
             handler = _refuse(operation, hint)
             return Route(method, pattern, self.name, operation, handler, write_error, Action.READ, when, "refused")
 
-        note = f"Refuses the members {', '.join(REFUSED)}."
-        yield real("POST", "chat/completions", "CreateChatCompletion", self._chat, Action.INVOKE, note)
+        yield real("POST", "chat/completions", "CreateChatCompletion", self._chat, Action.INVOKE, NOTE)
         yield real("POST", "embeddings", "CreateEmbedding", self._embed, Action.INVOKE)
         yield real("GET", "models", "ListModels", self._list_models)
         yield real("GET", "models/{model}", "RetrieveModel", self._get_model)
@@ -64,6 +75,8 @@ class OpenAIDialect:
 
     async def _chat(self, request: Request) -> Reply:
         asked = read_chat(request.body)
+        if request.params:
+            asked = replace(asked, request=replace(asked.request, model="/".join(request.params.values())))
         call = Call(request.authenticated, request.request_id, self.name, "CreateChatCompletion")
         head = Head(f"chatcmpl-{request.request_id}", int(self._clock()), asked.request.model)
         named = {RAN: await ran(self._serving, call.caller, asked.request.model)}
