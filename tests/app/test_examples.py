@@ -1,4 +1,4 @@
-"""The examples of knowledge bases run as they stand, under `craton exec`."""
+"""The examples of knowledge bases and of the hub run as they stand, under `craton exec`."""
 
 from __future__ import annotations
 
@@ -57,3 +57,18 @@ def test_the_shortest_example_answers_from_its_document(named_server: RunningSer
     said = run(named_server, "knowledge_base.py")
     assert said[0] == "COMPLETE 1 document"
     assert said[-1] == "  from s3://handbook/keys.md"
+
+
+def test_a_models_home_keeps_its_versions_and_merges_a_proposal(named_server: RunningServer) -> None:
+    said = run(named_server, "hub.py")
+    assert "  model.safetensors (4000080 bytes)" in said
+    assert "commits: Other weights, The first weights, initial commit" in said
+    assert said[-5:] == [
+        "v1: the last weight is 999999",
+        "main: the last weight is 0",
+        "the first commit, whole: .gitattributes, README.md, config.json, model.safetensors",
+        "proposed: +It counts.",
+        "merged as: Say what it does (#1)",
+    ]
+    with named_server.client() as client:
+        assert client.get("/api/models", params={"author": "examples"}).json() == []
