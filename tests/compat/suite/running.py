@@ -38,13 +38,14 @@ SECONDS = 3600.0
 
 
 class Ended(Struct, frozen=True):
-    """One test. requests: how often it spoke to the server."""
+    """One test. requests: how often it spoke to the server. elsewhere: other hosts that it asked."""
 
     test: str
     when: str
     outcome: str
     requests: int
     why: str
+    elsewhere: list[str] = []
 
 
 def run_suite(checkout: Path, selected: list[str]) -> list[Ended]:

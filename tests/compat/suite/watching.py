@@ -15,6 +15,7 @@ import pytest
 
 SERVER = httpx.URL(os.environ["HF_ENDPOINT"])
 _spoken: list[str] = []
+_elsewhere: set[str] = set()
 
 
 def _watch(transport: Any, name: str) -> None:
@@ -23,6 +24,8 @@ def _watch(transport: Any, name: str) -> None:
     def handle(self: Any, request: httpx.Request) -> Any:
         if request.url.netloc == SERVER.netloc:
             _spoken.append(request.url.path)
+        else:
+            _elsewhere.add(request.url.host)
         return plain(self, request)
 
     setattr(transport, name, handle)
@@ -35,6 +38,7 @@ _watch(httpx.AsyncHTTPTransport, "handle_async_request")
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Iterator[None]:
     _spoken.clear()
+    _elsewhere.clear()
     yield
 
 
@@ -49,6 +53,7 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
             "when": report.when,
             "outcome": report.outcome,
             "requests": len(_spoken),
+            "elsewhere": sorted(_elsewhere),
             "why": lines[-1][:300] if lines else "",
         }
         with open(os.environ["CRATON_SUITE_REPORT"], "a") as file:
