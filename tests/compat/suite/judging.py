@@ -21,6 +21,7 @@ NOT_OURS = {
 }
 """Part of a test's id -> what it is about that no self-hosted hub of files has."""
 
+SILENT, SKIPPED = "never spoke to the server", "skipped by itself"
 ELSEWHERE = "asks a fixed host that is not HF_ENDPOINT, as this version of the client does"
 GOAL = 0.95
 
@@ -58,9 +59,9 @@ def judge(ended: Iterable[Ended]) -> Judged:
     for name, one in last.items():
         reason = next((about for part, about in NOT_OURS.items() if re.search(part, name)), "")
         if one.outcome == "skipped":
-            reason = reason or "skipped by itself"
+            reason = reason or SKIPPED
         elif not one.requests:
-            reason = reason or "never spoke to the server"
+            reason = reason or SILENT
         elif one.outcome == "failed" and one.elsewhere:
             reason = reason or ELSEWHERE
         if reason:

@@ -35,9 +35,10 @@ def _written(caller: Caller, namespaces: list[str]) -> dict[str, Any]:
         "id": caller.tenant,
         "name": caller.tenant,
         "fullname": caller.tenant,
+        "avatarUrl": "",
         "isPro": False,
         "orgs": [
-            {"type": "org", "id": name, "name": name, "fullname": name, "roleInOrg": role}
+            {"type": "org", "id": name, "name": name, "fullname": name, "avatarUrl": "", "roleInOrg": role}
             for name in namespaces
             if name != caller.tenant
         ],
