@@ -8,7 +8,7 @@ from typing import Any
 from craton.core.chat import ChatRequest, Json
 from craton.core.errors import InvalidRequest, Unsupported
 from craton.core.events import Event
-from craton.core.model import Capabilities, EmbedAnswer, EmbedRequest
+from craton.core.model import Capabilities, EmbedAnswer, EmbedRequest, ScoreAnswer, ScoreRequest
 from craton.engines.llama_cpp.limits import capabilities, check
 from craton.engines.llama_cpp.options import settle
 from craton.engines.llama_cpp.requests import conversation
@@ -59,6 +59,9 @@ class TokenCounter:
 
     async def embed(self, request: EmbedRequest) -> EmbedAnswer:
         raise Unsupported("embedding with a counter of tokens")
+
+    async def score(self, request: ScoreRequest) -> ScoreAnswer:
+        raise Unsupported("scoring with a counter of tokens")
 
     async def count_tokens(self, request: ChatRequest) -> int:
         """Prompt tokens.

@@ -7,12 +7,14 @@ import secrets
 from collections import OrderedDict
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing, suppress
+from pathlib import Path
 
 from craton.core.chat import ChatRequest, Json
 from craton.core.errors import InvalidRequest, ModelFailed, Unsupported
 from craton.core.events import Event, Stop, Usage
-from craton.core.model import Capabilities, EmbedAnswer, EmbedRequest
+from craton.core.model import Capabilities, EmbedAnswer, EmbedRequest, ScoreAnswer, ScoreRequest
 from craton.engines.llama_cpp import grammar
+from craton.engines.llama_cpp.adapting import check_effect, converted
 from craton.engines.llama_cpp.events import ChatReader, added, failure, logprobs, stopping_word, usage
 from craton.engines.llama_cpp.limits import capabilities, check
 from craton.engines.llama_cpp.options import Options, settle
@@ -37,23 +39,35 @@ class LlamaCppEngine:
     grammar in every model: llama.cpp's own lets free text go before it, without an end.
     """
 
-    def __init__(self, model: str, options: Options, template: str | None, new_id: Callable[[], str] = _new_id) -> None:
+    def __init__(
+        self,
+        model: str,
+        options: Options,
+        template: str | None,
+        adapter: Path | None = None,
+        new_id: Callable[[], str] = _new_id,
+    ) -> None:
         self._model, self._options, self._template, self._new_id = model, options, template, new_id
         self._native_tools = template is not None and knows_tools(template)
         self._grammars: OrderedDict[bytes, bool] = OrderedDict()
-        self._server = LlamaServer(model, options, template)
+        self._server = LlamaServer(model, options, template, adapter)
+        if adapter is not None:
+            check_effect(model, self._server.ask)
 
     @classmethod
     def load(cls, spec: EngineSpec) -> LlamaCppEngine:
-        """Loads the model. The template is rendered once in the sandbox before llama.cpp's own engine sees it.
+        """Loads the model, and the adapter over it where its files hold one. The template is rendered once in the sandbox
+        before llama.cpp's own engine sees it.
 
-        Raises InvalidRequest for bad options or a template that fails, Damaged and ModelUnavailable for bad files.
+        Raises InvalidRequest for bad options or a template that fails, Damaged and ModelUnavailable for bad files,
+        Unsupported for an adapter that changes nothing or would need what is not done here.
         """
         options = settle(spec)
         template = spec.info.chat_template
         if template is not None:
             render(template, [{"role": "user", "content": "Hi"}])
-        return cls(spec.model, options, template)
+        with converted(spec.files, options.path) as adapter:
+            return cls(spec.model, options, template, adapter)
 
     @property
     def capabilities(self) -> Capabilities:
@@ -70,6 +84,9 @@ class LlamaCppEngine:
 
     async def embed(self, request: EmbedRequest) -> EmbedAnswer:
         raise Unsupported("embedding with a chat model", "Use an embedding model such as all-minilm-l6-v2.")
+
+    async def score(self, request: ScoreRequest) -> ScoreAnswer:
+        raise Unsupported("scoring with a chat model")
 
     async def count_tokens(self, request: ChatRequest) -> int:
         """What `chat` would report as Usage.input."""

@@ -32,13 +32,14 @@ class LlamaServer:
     Raises ModelUnavailable when llama.cpp cannot load the file.
     """
 
-    def __init__(self, model: str, options: Options, template: str | None) -> None:
+    def __init__(self, model: str, options: Options, template: str | None, adapter: Path | None = None) -> None:
+        """adapter: a GGUF file of LoRA pairs that every answer is to use; it is read once, here."""
         self._folder = Path(tempfile.mkdtemp(prefix="craton-"))  # made with mode 0700
         key = secrets.token_hex(32)
         socket = self._folder / "s.sock"
         try:
             with _signals_kept():
-                self._native = xllamacpp.Server(parameters(options, template, socket, key))
+                self._native = xllamacpp.Server(parameters(options, template, socket, key, adapter))
         except Exception as error:
             shutil.rmtree(self._folder, ignore_errors=True)
             raise ModelUnavailable(model, "llama.cpp could not load its file.") from error
@@ -51,6 +52,12 @@ class LlamaServer:
             trust_env=False,
         )
         self._threads = ThreadPoolExecutor(options.parallel, thread_name_prefix="llama.cpp")
+
+    def ask(self, body: Json) -> list[Json]:
+        """The chunks of one completion. Blocks: for the time before there is an event loop."""
+        chunks: list[Json] = []
+        self._native.handle_completions({**body, "stream": True}, lambda chunk: bool(chunks.append(chunk)))
+        return chunks
 
     async def stream(self, verb: Verb, body: Json) -> AsyncGenerator[Json, None]:
         """The chunks of one answer, as llama.cpp makes them (an error is a chunk too).
@@ -121,7 +128,9 @@ class RefusedError(Exception):
         self.error = error
 
 
-def parameters(options: Options, template: str | None, socket: Path, key: str) -> xllamacpp.CommonParams:
+def parameters(
+    options: Options, template: str | None, socket: Path, key: str, adapter: Path | None = None
+) -> xllamacpp.CommonParams:
     """llama.cpp's settings (bench/serving.py runs the raw library with the same ones)."""
     parameters = xllamacpp.CommonParams()
     parameters.model.path = options.path
@@ -142,6 +151,8 @@ def parameters(options: Options, template: str | None, socket: Path, key: str) -
     parameters.cpuparams.n_threads = options.threads
     parameters.cpuparams_batch.n_threads = options.batch_threads
     parameters.cache_ram_mib = 0  # otherwise up to 8 GiB of old prompts
+    if adapter is not None:
+        parameters.lora_adapters = [xllamacpp.CommonAdapterLoraInfo(str(adapter), 1.0)]
     if template is not None:
         parameters.chat_template = template
     return parameters

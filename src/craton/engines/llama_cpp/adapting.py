@@ -1,0 +1,183 @@
+"""A LoRA adapter as llama.cpp reads it, made from PEFT's files for one base, and the proof that it does something.
+
+llama.cpp adds `lora_b lora_a x` to what a weight makes of x. Its files of the Llama family hold the rows of the query and
+key weights in another order than transformers' (each head's two halves, which rotary embedding turns together, are
+interleaved), so the rows of those B's are put in that order too. Source: llama.cpp `conversion/llama.py` (`permute`),
+`convert_lora_to_gguf.py` and `src/llama-adapter.cpp`.
+"""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from craton.core.chat import Json
+from craton.core.errors import Damaged, ModelFailed, Unsupported
+from craton.formats.gguf import GgufHeader, read_gguf_file
+from craton.formats.gguf_writing import write_gguf
+from craton.formats.peft import CONFIG, WEIGHTS, Adapter, Module, Pair, read_adapter
+from craton.formats.safetensors import read_safetensors_file
+from craton.formats.tensors import TensorInfo
+
+Array = NDArray[np.float32]
+Ask = Callable[[Json], list[Json]]
+
+_INTERLEAVED = frozenset({"llama"})
+_ARCHITECTURES = _INTERLEAVED | {"qwen2", "qwen3"}
+_PARTS = {
+    "self_attn.q_proj": "attn_q",
+    "self_attn.k_proj": "attn_k",
+    "self_attn.v_proj": "attn_v",
+    "self_attn.o_proj": "attn_output",
+    "mlp.gate_proj": "ffn_gate",
+    "mlp.up_proj": "ffn_up",
+    "mlp.down_proj": "ffn_down",
+}
+_MAX_CONFIG = 1 << 20
+_PROBE = "Once upon a time, in a small town by the sea, 17 people"
+_PROBED = 20
+"""Tokens whose probabilities are compared."""
+
+
+@contextmanager
+def converted(files: Mapping[str, str], base: str) -> Iterator[Path | None]:
+    """The adapter among these files (name in the repository -> local path) as a GGUF file that is gone when the block
+    ends; None when there is none. base: the local path of the GGUF file that it is for.
+
+    Raises Unsupported for what the adapter or its base would need beyond this, Damaged for shapes that do not fit.
+    """
+    if WEIGHTS not in files:
+        yield None
+        return
+    folder = Path(tempfile.mkdtemp(prefix="craton-adapter-"))  # made with mode 0700
+    try:
+        target = folder / "adapter.gguf"
+        convert(files, base, target)
+        yield target
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def convert(files: Mapping[str, str], base: str, target: Path) -> None:
+    """Writes the adapter's GGUF file. Its scale is multiplied into B: llama.cpp scales once more where a file says so."""
+    if CONFIG not in files:
+        raise Damaged(WEIGHTS, f"there is no {CONFIG} beside it")
+    with Path(files[CONFIG]).open("rb") as file:
+        config = file.read(_MAX_CONFIG + 1)
+    if len(config) > _MAX_CONFIG:
+        raise Damaged(CONFIG, "it is too large to be a configuration")
+    weights = Path(files[WEIGHTS])
+    header = read_safetensors_file(weights, WEIGHTS)
+    adapter = read_adapter(config, header)
+    layout = _Layout(read_gguf_file(Path(base), "the base"))
+    shapes: dict[str, tuple[int, ...]] = {}
+    for module, pair in adapter.pairs.items():
+        name = layout.check(module, pair)
+        shapes[f"{name}.lora_a"], shapes[f"{name}.lora_b"] = pair.a.shape, pair.b.shape
+    metadata = {"general.type": "adapter", "general.architecture": layout.architecture, "adapter.type": "lora"}
+    write_gguf(target, metadata, shapes, _tensors(weights, header.data_offset, adapter, layout))
+
+
+def check_effect(model: str, ask: Ask) -> None:
+    """ask: one completion, its chunks. Raises Unsupported when the model's logits are the same with the adapter and
+    without: then it would answer in the base's name only."""
+    with_it, without = _logprobs(model, ask, 1.0), _logprobs(model, ask, 0.0)
+    if with_it == without:
+        raise Unsupported(
+            "An adapter that changes no logits", f"{model!r} says the same with it as without it. Was it trained?"
+        )
+
+
+def _logprobs(model: str, ask: Ask, scale: float) -> list[tuple[int, float]]:
+    body: Json = {
+        "prompt": _PROBE,
+        "n_predict": 1,
+        "temperature": 0,
+        "n_probs": _PROBED,
+        "cache_prompt": False,
+        "lora": [{"id": 0, "scale": scale}],
+    }
+    for chunk in ask(body):
+        for choice in chunk.get("choices", ()):
+            content = (choice.get("logprobs") or {}).get("content")
+            if content:
+                return [(one["id"], one["logprob"]) for one in content[0]["top_logprobs"]]
+    raise ModelFailed(model, "it did not answer the probe that tells whether its adapter does anything")
+
+
+class _Layout:
+    """How a GGUF base holds the weights that an adapter changes."""
+
+    def __init__(self, base: GgufHeader) -> None:
+        self.architecture = str(base.metadata.get("general.architecture", ""))
+        if self.architecture not in _ARCHITECTURES:
+            raise Unsupported(
+                f"An adapter over the architecture {self.architecture[:40]!r}",
+                f"Adapters over {', '.join(sorted(_ARCHITECTURES))} are.",
+            )
+        self._metadata = base.metadata
+        self._tensors = {tensor.name: tensor for tensor in base.tensors}
+
+    def check(self, module: Module, pair: Pair) -> str:
+        """The name of the base's tensor. Raises Damaged unless A and B have the shapes for it."""
+        name = f"blk.{module.layer}.{_PARTS[module.part]}.weight"
+        tensor = self._tensors.get(name)
+        if tensor is None:
+            raise Damaged(WEIGHTS, f"its base has no {module.part} in layer {module.layer} ({name})")
+        inputs, outputs = pair.a.shape[1], pair.b.shape[0]
+        if tensor.shape != (inputs, outputs):
+            raise Damaged(
+                WEIGHTS,
+                f"layer {module.layer}'s {module.part} is for a weight of {outputs} x {inputs}, "
+                f"the base's has {' x '.join(map(str, reversed(tensor.shape)))}",
+            )
+        heads = self._heads(module)
+        if heads and outputs % (2 * heads):
+            raise Damaged("the base", f"{name} has {outputs} rows, which are not {heads} heads with two halves each")
+        return name
+
+    def arrange(self, module: Module, b: Array) -> Array:
+        """B's rows in the base's order."""
+        heads = self._heads(module)
+        if not heads:
+            return b
+        rows, rank = b.shape
+        return b.reshape(heads, 2, rows // heads // 2, rank).swapaxes(1, 2).reshape(rows, rank)
+
+    def _heads(self, module: Module) -> int:
+        """Heads whose rows stand in an order of their own; 0 for weights without."""
+        if self.architecture not in _INTERLEAVED or module.part not in {"self_attn.q_proj", "self_attn.k_proj"}:
+            return 0
+        key = f"{self.architecture}.attention.head_count"
+        value = self._metadata.get(key)
+        if module.part == "self_attn.k_proj":
+            value = self._metadata.get(f"{key}_kv", value)
+        if type(value) is not int or value < 1:
+            raise Unsupported("An adapter over a base whose layers differ in their heads")
+        return value
+
+
+def _tensors(weights: Path, offset: int, adapter: Adapter, layout: _Layout) -> Iterator[bytes]:
+    for module, pair in adapter.pairs.items():
+        yield _read(weights, offset, pair.a).tobytes()
+        b = _read(weights, offset, pair.b) * np.float32(adapter.scale(pair))
+        yield layout.arrange(module, b).tobytes()
+
+
+def _read(path: Path, offset: int, tensor: TensorInfo) -> Array:
+    raw = np.fromfile(path, dtype=np.uint8, count=tensor.size, offset=offset + tensor.offset)
+    if tensor.dtype == "F32":
+        values = raw.view("<f4")
+    elif tensor.dtype == "F16":
+        values = raw.view("<f2").astype(np.float32)
+    else:  # BF16: the upper half of a float32
+        values = (raw.view("<u2").astype(np.uint32) << 16).view(np.float32)
+    if not np.isfinite(values).all():
+        raise Damaged(WEIGHTS, f"{tensor.name[:120]} holds values that are not finite")
+    return values.reshape(tensor.shape)

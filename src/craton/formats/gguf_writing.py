@@ -1,0 +1,45 @@
+"""Writes a small GGUF file of float32 tensors, one after the other: no more than one of them is in memory.
+
+Source: ggml's `docs/gguf.md`, version 3, little-endian.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable, Mapping
+from math import prod
+from pathlib import Path
+
+_ALIGNMENT = 32
+_STRING = 8
+_F32 = 0
+
+
+def write_gguf(
+    path: Path, metadata: Mapping[str, str], shapes: Mapping[str, tuple[int, ...]], tensors: Iterable[bytes]
+) -> None:
+    """shapes: by name, the fastest dimension last, as numpy has them. tensors: their bytes, in the same order."""
+    header = bytearray(b"GGUF" + struct.pack("<IQQ", 3, len(shapes), len(metadata)))
+    for key, value in metadata.items():
+        header += _text(key) + struct.pack("<I", _STRING) + _text(value)
+    offset = 0
+    for name, shape in shapes.items():
+        header += _text(name) + struct.pack(f"<I{len(shape)}Q", len(shape), *reversed(shape))
+        header += struct.pack("<IQ", _F32, offset)
+        offset += _padded(4 * prod(shape))
+    with path.open("wb") as file:
+        file.write(header + bytes(_padded(len(header)) - len(header)))
+        for shape, tensor in zip(shapes.values(), tensors, strict=True):
+            if len(tensor) != 4 * prod(shape):
+                raise ValueError(f"a tensor of the shape {shape} has {len(tensor)} bytes")
+            file.write(tensor)
+            file.write(bytes(_padded(len(tensor)) - len(tensor)))
+
+
+def _text(value: str) -> bytes:
+    raw = value.encode()
+    return struct.pack("<Q", len(raw)) + raw
+
+
+def _padded(size: int) -> int:
+    return -(-size // _ALIGNMENT) * _ALIGNMENT

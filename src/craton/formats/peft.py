@@ -1,0 +1,155 @@
+"""Reads a LoRA adapter as PEFT writes it: what it changes in its base, and whether that is all it does.
+
+Hu et al., "LoRA: Low-Rank Adaptation of Large Language Models", 2021 (arXiv 2106.09685): y = Wx + s B A x. The scale s is
+alpha / rank; with `use_rslora` (Kalajdzievski, 2023, arXiv 2312.03732) alpha / sqrt(rank).
+
+PEFT writes every option that it has, so one that is not known here and is set may change what is computed: it is refused
+by its name. Source: peft `tuners/lora/config.py` and `utils/save_and_load.py`.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import msgspec
+from msgspec import Struct
+
+from craton.core.errors import Damaged, Unsupported
+from craton.formats.safetensors import SafetensorsHeader
+from craton.formats.tensors import TensorInfo
+
+CONFIG = "adapter_config.json"
+WEIGHTS = "adapter_model.safetensors"
+FLOATS = frozenset({"F32", "F16", "BF16"})
+MAX_RANK = 4096
+MAX_NAME = 300  # characters of the base's name
+
+PARTS = (
+    *("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.o_proj"),
+    *("mlp.gate_proj", "mlp.up_proj", "mlp.down_proj"),
+)
+_NAME = re.compile(
+    rf"base_model\.model\.model\.layers\.(\d{{1,4}})\.({'|'.join(map(re.escape, PARTS))})\.lora_([AB])\.weight"
+)
+_HARMLESS = frozenset(
+    {"alpha_pattern", "auto_mapping", "base_model_name_or_path", "bias", "corda_config", "ensure_weight_tying"}
+    | {"eva_config", "exclude_modules", "inference_mode", "init_lora_weights", "layers_pattern", "layers_to_transform"}
+    | {"loftq_config", "lora_alpha", "lora_dropout", "megatron_core", "peft_type", "peft_version", "qalora_group_size"}
+    | {"r", "rank_pattern", "revision", "target_modules", "task_type", "use_rslora"}
+)
+"""Options that are looked at below, or that only matter while training. Which modules are changed, and how high their
+rank is, the tensors themselves say."""
+_BEGINNINGS = (None, True, False, "gaussian", "eva", "orthogonal")
+"""`init_lora_weights` that leave the base as it was; others (PiSSA, OLoRA, LoftQ ...) train over a changed one."""
+
+
+class Module(NamedTuple):
+    """One weight of the base: of a layer, by PEFT's name of the part."""
+
+    layer: int
+    part: str
+
+
+class Pair(NamedTuple):
+    """A of shape (rank, in), B of shape (out, rank)."""
+
+    a: TensorInfo
+    b: TensorInfo
+
+    @property
+    def rank(self) -> int:
+        return self.a.shape[0]
+
+
+class Adapter(Struct, frozen=True):
+    """base: its model's name, with @revision where the adapter names one."""
+
+    base: str
+    alpha: float
+    rank_stabilised: bool
+    pairs: dict[Module, Pair]
+
+    def scale(self, pair: Pair) -> float:
+        return self.alpha / (math.sqrt(pair.rank) if self.rank_stabilised else pair.rank)
+
+
+class _Config(Struct):
+    base_model_name_or_path: str | None = None
+    revision: str | None = None
+    peft_type: str = ""
+    task_type: str | None = None
+    lora_alpha: float = 8
+    use_rslora: bool = False
+    bias: str = "none"
+    init_lora_weights: bool | str | None = True
+    alpha_pattern: dict[str, Any] = {}
+
+
+def read_adapter(config: bytes, weights: SafetensorsHeader) -> Adapter:
+    """Raises Unsupported, with the name of what is not done here, and Damaged for files that make no sense."""
+    read = _read_config(config)
+    pairs = _pairs(weights)
+    base, revision = read.base_model_name_or_path or "", read.revision or ""
+    if not base or len(base) + len(revision) > MAX_NAME:
+        raise Damaged(CONFIG, "it does not say of which model this is an adapter (base_model_name_or_path)")
+    return Adapter(f"{base}@{revision}" if revision else base, read.lora_alpha, read.use_rslora, pairs)
+
+
+def _read_config(content: bytes) -> _Config:
+    try:
+        read = msgspec.json.decode(content, type=_Config)
+        options: dict[str, Any] = msgspec.json.decode(content, type=dict[str, Any])
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        raise Damaged(CONFIG, str(error)[:200]) from None
+    if read.peft_type != "LORA":
+        raise Unsupported(f"An adapter of the type {read.peft_type[:40]!r}", "LoRA adapters are.")
+    if read.task_type not in {None, "CAUSAL_LM"}:
+        raise Unsupported(f"An adapter for the task {str(read.task_type)[:40]!r}", "Those for CAUSAL_LM are.")
+    if read.bias != "none":
+        raise Unsupported(f"An adapter that changes biases (bias={read.bias[:40]!r})")
+    if read.init_lora_weights not in _BEGINNINGS:
+        raise Unsupported(
+            f"An adapter that was begun with {str(read.init_lora_weights)[:40]!r}",
+            "It was trained over a changed base: convert it to plain LoRA (`path_initial_model_for_weight_conversion`).",
+        )
+    if read.alpha_pattern:
+        raise Unsupported("An adapter with an alpha of its own for some modules (alpha_pattern)")
+    unknown = sorted(name for name, value in options.items() if name not in _HARMLESS and value)
+    if unknown:
+        raise Unsupported(f"An adapter with {unknown[0][:40]}")
+    if not math.isfinite(read.lora_alpha) or not read.lora_alpha:
+        raise Damaged(CONFIG, f"lora_alpha is {read.lora_alpha}")
+    return read
+
+
+def _pairs(weights: SafetensorsHeader) -> dict[Module, Pair]:
+    halves: dict[Module, dict[str, TensorInfo]] = {}
+    for tensor in weights.tensors:
+        # Some training loops leave the adapter's own name in.
+        found = _NAME.fullmatch(tensor.name.replace(".default.weight", ".weight"))
+        if found is None:
+            raise Unsupported(
+                f"An adapter that changes {tensor.name[:120]!r}",
+                f"LoRA of {', '.join(part.rpartition('.')[2] for part in PARTS)} is.",
+            )
+        if tensor.dtype not in FLOATS:
+            raise Unsupported(f"The number type {tensor.dtype} in an adapter", "F32, F16 and BF16 are.")
+        halves.setdefault(Module(int(found[1]), found[2]), {})[found[3]] = tensor
+    if not halves:
+        raise Damaged(WEIGHTS, "it holds no tensors")
+    return {module: _pair(module, found) for module, found in sorted(halves.items())}
+
+
+def _pair(module: Module, found: Mapping[str, TensorInfo]) -> Pair:
+    what = f"layer {module.layer}'s {module.part}"
+    if len(found) != 2:
+        raise Damaged(WEIGHTS, f"{what} has only one of lora_A and lora_B")
+    pair = Pair(found["A"], found["B"])
+    if len(pair.a.shape) != 2 or len(pair.b.shape) != 2 or pair.a.shape[0] != pair.b.shape[1]:
+        raise Damaged(WEIGHTS, f"{what} has lora_A {pair.a.shape} and lora_B {pair.b.shape}, which do not go together")
+    if not 0 < pair.rank <= MAX_RANK or not pair.a.elements or not pair.b.elements:
+        raise Damaged(WEIGHTS, f"{what} has the rank {pair.rank}")
+    return pair
