@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from craton.app.config import BlobSettings, HubSettings, MirrorSettings, QuotaSettings, load_settings
 from tests.servers import RunningServer
 
 ROOT = Path(__file__).parent.parent
@@ -28,6 +29,7 @@ PROSE = (
     "docs/decisions.md",
     "docs/rag.md",
     "docs/databases.md",
+    "docs/hub.md",
     "docs/compatibility.md",
     "bench/README.md",
 )
@@ -67,7 +69,11 @@ def exists(dotted: str) -> bool:
     return False
 
 
-EXAMPLES = re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+def blocks(page: str, language: str) -> list[str]:
+    return re.findall(rf"```{language}\n(.*?)```", (ROOT / page).read_text(), re.DOTALL)
+
+
+EXAMPLES = blocks("README.md", "python")
 
 
 @pytest.mark.parametrize("number", range(len(EXAMPLES)))
@@ -76,3 +82,26 @@ def test_the_readmes_examples_run(model_server: RunningServer, number: int, tmp_
     script.write_text(EXAMPLES[number])
     answer = model_server.craton("exec", "--", sys.executable, str(script)).stdout
     assert "learning" in answer.lower(), answer
+
+
+@pytest.mark.parametrize("page", PROSE)
+def test_configuration_that_is_shown_is_taken(page: str, tmp_path: Path) -> None:
+    for shown in blocks(page, "toml"):
+        (tmp_path / "config.toml").write_text(shown)
+        load_settings(tmp_path / "config.toml")
+
+
+def test_the_hubs_example_runs(server: RunningServer, tmp_path: Path) -> None:
+    (example,) = blocks("docs/hub.md", "python")
+    script = tmp_path / "example.py"
+    script.write_text(example)
+    said = server.craton("exec", "--", sys.executable, str(script)).stdout
+    assert Path(said.strip()).name == "config.json"
+
+
+def test_the_settings_of_the_hub_are_those_that_there_are() -> None:
+    rows = re.findall(r"^\| `\[(\w+)(?:\.NAME)?\] (.*?)` \|", (ROOT / "docs" / "hub.md").read_text(), re.MULTILINE)
+    tables = {"hub": HubSettings, "hubs": MirrorSettings, "blobs": BlobSettings, "quotas": QuotaSettings}
+    for table, settings in tables.items():
+        named = {name for found, names in rows if found == table for name in names.replace("`", "").split(", ")}
+        assert named == set(settings.__struct_fields__), table
