@@ -10,7 +10,7 @@ import pytest
 
 from craton.access.vault import Vault
 from craton.app import config
-from craton.app.config import Settings, UpstreamSettings, load_settings
+from craton.app.config import MirrorSettings, Settings, UpstreamSettings, load_settings
 from craton.app.upstreams import Connector, allowed_hosts
 from craton.core.errors import InvalidRequest
 from craton.serve.pricing import Price
@@ -38,6 +38,9 @@ def test_the_documented_example_says_what_it_says(tmp_path: Path) -> None:
         "https://api.deepseek.com",
         "https://bedrock-runtime.us-east-1.amazonaws.com",
         "http://127.0.0.1:6333",
+        "https://huggingface.co",
+        "*.huggingface.co",
+        "*.hf.co",
         "huggingface.co",
     )
     assert settings.prices == {"deepseek-chat": Price(0.27, 1.10)}
@@ -47,6 +50,7 @@ def test_every_setting_is_documented() -> None:
     documented = tomllib.loads(EXAMPLE)
     upstreams = set().union(*documented["upstreams"].values())
     assert upstreams == {field.name for field in msgspec.structs.fields(UpstreamSettings)}
+    assert set(documented["hubs"]["huggingface"]) == {field.name for field in msgspec.structs.fields(MirrorSettings)}
     for field in msgspec.structs.fields(Settings):
         assert field.name in documented
         if isinstance(field.type, type) and issubclass(field.type, msgspec.Struct):
@@ -84,6 +88,10 @@ WRONG = {
     '[upstreams.x]\nwire = "openai"\nbase_url = "https://[::1"\nmodels = {}': "upstreams.x.base_url",
     '[upstreams.x]\nwire = "openai"\nmodels = { "a b" = "c" }': "'a b' is not plain text",
     "\n".join(f'[upstreams.{name}]\nwire = "openai"\nmodels = {{m = "c"}}' for name in "xy"): "also a model of x",
+    '[hubs.x]\nendpoint = "ftp://example.com"': "hubs",
+    '[hubs.x]\nendpoint = "https://me:secret@example.com"': "hubs.x.endpoint",
+    '[hubs."a:b"]\nallow = ["*"]': "hubs",
+    '[hubs.x]\nkinds = ["bucket"]': "hubs",
     "[server": "",
     "\xff": "",
 }

@@ -63,8 +63,9 @@ def test_a_snapshot_comes_through_and_is_the_same(upstream: Hub, here: Hub, tmp_
         (it.rfilename, it.size, it.blob_id, it.lfs) for it in theirs.siblings or []
     ]
     assert here.blobs.exists(hashlib.sha256(WEIGHTS).hexdigest())
-    with pytest.raises(RepositoryNotFoundError):
+    with pytest.raises(RepositoryNotFoundError) as error:
         here.alice.model_info("acme/nothing")
+    assert "config.toml" not in str(error.value)
 
 
 def test_what_upstream_changes_comes_and_what_was_pinned_stays(upstream: Hub, here: Hub, tmp_path: Path) -> None:
@@ -73,6 +74,11 @@ def test_what_upstream_changes_comes_and_what_was_pinned_stays(upstream: Hub, he
     assert here.alice.hf_hub_download(repo.path, "config.json", cache_dir=tmp_path).endswith(f"{first}/config.json")
     second = upstream.change(repo, {"config.json": b'{"model_type": "gpt2"}', "model.safetensors": b"new"})
     upstream.platform.hub.create_ref("alice", repo, "tag", "v2", second)
+    upstream.platform.hub.create_ref("alice", repo, "branch", "dev", second)
+    for _ in range(2):
+        refs = here.bob.list_repo_refs(repo.path)
+        assert {(it.name, it.target_commit) for it in refs.branches} == {("main", second), ("dev", second)}
+        assert [(it.name, it.target_commit) for it in refs.tags] == [("v2", second)]
     newest = here.alice.hf_hub_download(repo.path, "model.safetensors", revision="v2", cache_dir=tmp_path)
     assert Path(newest).read_bytes() == b"new"
     assert here.alice.model_info(repo.path).sha == second

@@ -7,7 +7,6 @@ it is held back until the whole was verified, so that nobody takes wrong bytes f
 from __future__ import annotations
 
 import asyncio
-import fcntl
 import hashlib
 import os
 import time
@@ -20,17 +19,16 @@ from msgspec import Struct
 from craton.core.errors import CratonError, Damaged, SourceFailed, StorageFull
 from craton.core.repo import RepoId
 from craton.hub.files import StoredFile
-from craton.hub.git import BlobId
 from craton.hub.mirror.origin import Origin
+from craton.hub.mirror.partial import BLOCK, Partial
 from craton.hub.mirror.words import RemoteFile, Watch
 from craton.store.files import FULL
 
-BLOCK = 1024 * 1024
 TAIL = 1024 * 1024  # bytes that are held back until the file is verified
 ATTEMPTS = 5  # breaks in a row without a byte between them
 FIRST = 2  # of them before anything has come: whoever waits for a first byte waits for an answer
 LINGER = 60.0  # seconds that a download goes on when nobody waits for it any more
-AT_ONCE = 16  # downloads
+AT_ONCE = 16  # downloads of large files, and of small ones: these do not wait for those
 _FLUSH = 0.2  # seconds that bytes may wait for a whole block
 KEPT = 7 * 24 * 3600.0  # seconds that a partial file waits for its rest
 
@@ -68,14 +66,15 @@ class Flights:
     ) -> None:
         self._folder, self._keep, self._watch, self._pause = folder, keep, watch, pause
         self._flying: dict[str, Flight] = {}
-        self._places = asyncio.Semaphore(AT_ONCE)
+        self._for_small, self._for_large = asyncio.Semaphore(AT_ONCE), asyncio.Semaphore(AT_ONCE)
 
     def board(self, origin: Origin, wanted: Wanted) -> Flight:
         """The download of this file: the one that is under way, or a new one."""
         flight = self._flying.get(wanted.key)
         if flight is None:
             partial = self._folder / wanted.key
-            flight = Flight(origin, wanted, partial, self._keep, self._watch, self._pause, self._places)
+            places = self._for_small if wanted.file.sha256 is None else self._for_large
+            flight = Flight(origin, wanted, partial, self._keep, self._watch, self._pause, places)
             self._flying[wanted.key] = flight
             flight.start(lambda: self._flying.pop(wanted.key, None))
         return flight
@@ -115,7 +114,7 @@ class Flight:
         self._origin, self._wanted, self._keep = origin, wanted, keep
         self._watch, self._pause, self._places = watch, pause, places
         self._size = wanted.file.size
-        self._incoming = _Incoming(partial, wanted.file)
+        self._incoming = Partial(partial, wanted.file)
         self._have, self._verified = 0, False
         self._stored: StoredFile | None = None
         self._error: CratonError | None = None
@@ -235,84 +234,6 @@ class Flight:
                     raise _Abandoned
         if self._have < self._size:
             raise self._origin.failed("an answer ended early")
-
-
-class _Incoming:
-    """The partial file, hashed as it grows. Blocking."""
-
-    def __init__(self, path: Path, file: RemoteFile) -> None:
-        self.path, self._file = path, file
-        self._handle = -1
-        self._reset()
-
-    def _reset(self) -> None:
-        self._sha256, self._git = hashlib.sha256(), BlobId(self._file.size)
-
-    @property
-    def is_open(self) -> bool:
-        return self._handle >= 0
-
-    def open(self) -> int:
-        """How much is here already. Where another process fetches the same file, this one does so beside it."""
-        self.path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
-        handle = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            os.close(handle)
-            self.path = self.path.with_name(f"{self.path.name}.{os.getpid()}")
-            handle = os.open(self.path, os.O_RDWR | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
-        have, size = 0, os.fstat(handle).st_size
-        if size > self._file.size:
-            os.ftruncate(handle, 0)
-        while have < size <= self._file.size and (chunk := os.pread(handle, BLOCK, have)):
-            self._hash(chunk)
-            have += len(chunk)
-        os.lseek(handle, have, os.SEEK_SET)
-        self._handle = handle
-        return have
-
-    def write(self, block: bytes) -> None:
-        self._hash(block)
-        rest = memoryview(block)
-        while rest:
-            rest = rest[os.write(self._handle, rest) :]
-
-    def restart(self) -> None:
-        os.ftruncate(self._handle, 0)
-        os.lseek(self._handle, 0, os.SEEK_SET)
-        self._reset()
-
-    def verify(self) -> None:
-        """Raises Damaged, and forgets the bytes: going on from them would never end well."""
-        file = self._file
-        right = self._git.hex() == file.git_oid if file.sha256 is None else self._sha256.hexdigest() == file.sha256
-        if not right:
-            self.remove()
-            raise Damaged(file.path, "upstream's bytes do not have the hash that it names")
-
-    def remove(self) -> None:
-        self.path.unlink(missing_ok=True)
-
-    @contextmanager
-    def reading(self) -> Iterator[int]:
-        """A handle that stays good when the file is removed."""
-        handle = os.dup(self._handle)
-        try:
-            yield handle
-        finally:
-            os.close(handle)
-
-    def close(self) -> None:
-        if self._handle >= 0:
-            os.close(self._handle)
-            self._handle = -1
-
-    def _hash(self, chunk: bytes) -> None:
-        if self._file.sha256 is None:
-            self._git.update(chunk)
-        else:
-            self._sha256.update(chunk)
 
 
 async def _gathered(chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:

@@ -11,13 +11,15 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import suppress
 from pathlib import Path
 
 from craton.core.errors import CratonError, Damaged, Gated, NotFound, SourceFailed, TooLarge
 from craton.core.repo import RepoId, RepoKind, TreeEntry
 from craton.hub.files import StoredFile
-from craton.hub.mirror.flights import BLOCK, Flights, Wanted
+from craton.hub.mirror.flights import Flights, Wanted
 from craton.hub.mirror.origin import Origin
+from craton.hub.mirror.partial import BLOCK
 from craton.hub.mirror.remembering import Answers
 from craton.hub.mirror.shelving import Shelving
 from craton.hub.mirror.words import Located, RemoteFile, Seen, Unwatched, Upstream, Watch
@@ -99,6 +101,24 @@ class Mirror:
                 if commit is not None:
                     return Located(owner, repo, commit)
         raise NotFound("repository", path, "If it is private, the hub's token must open it.")
+
+    async def ensure_refs(self, tenant: str, kind: RepoKind, path: str) -> RepoId | None:
+        """As `ensure` for main, and the names of all of upstream's branches and tags."""
+        repo = await self.ensure(tenant, kind, path)
+        if repo is not None:
+            place = await self.locate(tenant, kind, path)
+            origin = self._origin(place.owner)
+            with suppress(CratonError):  # then those that are known are told
+                await self._answers.get(
+                    (origin.upstream.name, kind, repo.path, "refs/"),
+                    origin.upstream.fresh,
+                    lambda: self._note_refs(origin, place),
+                )
+        return repo
+
+    async def _note_refs(self, origin: Origin, place: Located) -> None:
+        told = await origin.refs(place.repo)
+        await asyncio.to_thread(self._shelving.note_refs, place.owner, place.repo, told)
 
     def offers(self, tenant: str, kind: RepoKind, path: str) -> bool:
         """Whether a mirror may be asked for it."""

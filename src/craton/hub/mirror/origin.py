@@ -22,6 +22,7 @@ from craton.core.errors import CratonError, Damaged, Gated, NotFound, SourceFail
 from craton.core.repo import RepoId, RepoKind
 from craton.hub.mirror.words import RemoteFile, Seen, Upstream
 from craton.hub.names import check_path, is_commit_id, is_digest, is_repo
+from craton.hub.refs import Ref, RefKind, is_name
 
 if TYPE_CHECKING:
     import httpx
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 PLURALS: dict[RepoKind, str] = {"model": "models", "dataset": "datasets", "space": "spaces"}
 MAX_ANSWER = 16 * 1024 * 1024  # bytes of one JSON answer
 MAX_FILES = 200_000
+MAX_REFS = 10_000  # of one kind
 MAX_REDIRECTS = 5
 ASKING, READING = 8.0, 30.0  # seconds without a byte: of an answer, of a file
 CONNECTING = 4.0  # seconds; clients of ours give up after ten
@@ -58,6 +60,17 @@ class _Item(Struct, frozen=True):
     lfs: _Lfs | None = None
 
 
+class _Ref(Struct, frozen=True):
+    name: str
+    targetCommit: str
+
+
+class _Refs(Struct, frozen=True):
+    branches: list[_Ref] = []
+    converts: list[_Ref] = []
+    tags: list[_Ref] = []
+
+
 class Origin:
     """client: gives the one outgoing client. token: reads the operator's token for this upstream, "" for none; called
     in a thread. Raises NotFound, Gated, OutgoingRefused, and SourceFailed for everything that may pass."""
@@ -84,6 +97,22 @@ class Origin:
         if not (is_repo(repo) and is_commit_id(info.sha)):
             raise Damaged(f"The answer of {self.upstream.name}", "it is not what a hub answers")
         return Seen(repo, info.sha, info.private, bool(info.gated), _seconds(info.lastModified))
+
+    async def refs(self, repo: RepoId) -> list[Ref]:
+        """Branches, tags and converted copies; pull requests stay there."""
+        body, _ = await self._ask(f"{self._endpoint}/api/{PLURALS[repo.kind]}/{repo.path}/refs", repo.path, "")
+        told: _Refs = self._decoded(body, _Refs)
+        named: list[tuple[RefKind, list[_Ref]]] = [
+            ("branch", told.branches),
+            ("convert", told.converts),
+            ("tag", told.tags),
+        ]
+        return [
+            Ref(kind, ref.name, ref.targetCommit)
+            for kind, found in named
+            for ref in found[:MAX_REFS]
+            if is_name(kind, ref.name) and is_commit_id(ref.targetCommit)
+        ]
 
     async def files(self, repo: RepoId, commit: str) -> list[RemoteFile]:
         """Every file of the commit."""

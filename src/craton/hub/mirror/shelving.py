@@ -19,7 +19,7 @@ from craton.hub.mirror.tables import learned
 from craton.hub.mirror.words import Seen, Upstream
 from craton.hub.names import is_commit_id, is_repo, is_short_id
 from craton.hub.reaching import MIRRORED
-from craton.hub.refs import Refs, full_ref, is_name, parse_ref
+from craton.hub.refs import Ref, Refs, full_ref, is_name, parse_ref
 from craton.hub.repositories import Hub
 from craton.hub.tables import moved, repositories
 from craton.store.database import Database
@@ -125,6 +125,20 @@ class Shelving:
             rows.touch(connection, owner, row.id, seen.modified or self._clock())
             change = RefChange(full_ref(kind_of_ref, name), old, seen.commit)
             self._tell(connection, Updated(Place(owner, row.id, seen.repo, row.private), (change,)))
+
+    def note_refs(self, owner: str, repo: RepoId, told: Sequence[Ref]) -> None:
+        """Those of upstream's refs that are new; their commits come when they are asked for. One that has moved there
+        moves here with its commit, one that is gone there stays."""
+        with self._database.write() as connection:
+            row = rows.find(connection, owner, repo, lock=True)
+            known = Refs(connection, owner, row.id)
+            here = {(ref.kind, ref.name): ref.revision for ref in known.all()}
+            branches = {ref.name for ref in told if ref.kind == "branch"}
+            for ref in told:
+                if ref.kind == "tag" and ref.name not in branches and ("branch", ref.name) in here:
+                    known.delete("branch", ref.name)  # what it was taken for before this was told
+                if (ref.kind, ref.name) not in here:
+                    known.create(ref.kind, ref.name, ref.revision)
 
     def check_free(self, owner: str, repo: RepoId, source: str) -> None:
         """Raises Conflict when the owner has a repository of that name with commits that did not come from there."""

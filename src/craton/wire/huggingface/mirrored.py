@@ -9,24 +9,25 @@ from dataclasses import replace
 
 from craton.core.access import SHARED_TENANT
 from craton.core.errors import NotFound, SourceFailed
-from craton.core.repo import RepoId
+from craton.core.repo import RepoId, RepoKind
 from craton.hub.mirror.mirror import Mirror
 from craton.hub.reaching import Reached, Reaching
-from craton.wire.http import Handler, Reply, Request, Route
+from craton.wire.http import Reply, Request, Route
 from craton.wire.huggingface.dialect import Part
 from craton.wire.huggingface.naming import kind_of, repo_of, revision_of
 
 HINT = (
-    "Nothing is fetched from other hubs: to mirror one, put [hubs.huggingface] with allow = ["
+    "It is not fetched from another hub either: to mirror one, put [hubs.huggingface] with allow = ["
     '"{name}"] into config.toml and restart the server.'
 )
+REFS = "ListRepoRefs"
 BROUGHT = frozenset(
     {
         "CheckAccess",
         "GetPathsInfo",
         "GetRepoInfo",
         "ListRepoCommits",
-        "ListRepoRefs",
+        REFS,
         "ListRepoTree",
         "RawFile",
         "ResolveFile",
@@ -48,33 +49,32 @@ class Mirrored:
     def _wrapped(self, route: Route) -> Route:
         if route.operation not in BROUGHT:
             return route
-        return replace(route, handler=self._before(route.handler))
+        handler, names = route.handler, route.operation == REFS
 
-    def _before(self, handler: Handler) -> Handler:
         async def handle(request: Request) -> Reply:
-            if self._mirror is not None:
-                await self._bring(self._mirror, request)
-                return await handler(request)
-            with _hinting():
+            with self._hinting(request):
+                if self._mirror is not None:
+                    await self._bring(self._mirror, request, names=names)
                 return await handler(request)
 
-        return handle
+        return replace(route, handler=handle)
 
-    async def _bring(self, mirror: Mirror, request: Request) -> None:
-        repo, tenant = repo_of(request), request.authenticated.tenant
-        reached = await asyncio.to_thread(self._reach, tenant, repo)
+    async def _bring(self, mirror: Mirror, request: Request, *, names: bool) -> None:
+        """names: of all branches and tags, too."""
+        tenant, kind, path = _asked(request)
+        reached = await asyncio.to_thread(self._reach, tenant, repo_of(request))
         if reached is not None and (reached.own or reached.owner == SHARED_TENANT):
             return
-        bare = "namespace" not in request.params
         try:
-            found = await mirror.ensure(
-                tenant, kind_of(request), repo.name if bare else repo.path, revision_of(request)
-            )
+            if names:
+                found = await mirror.ensure_refs(tenant, kind, path)
+            else:
+                found = await mirror.ensure(tenant, kind, path, revision_of(request))
         except SourceFailed:
             if reached is None:
                 raise
             return  # what another tenant shares does not need upstream
-        if bare and found is not None:
+        if "namespace" not in request.params and found is not None:
             request.params |= {"namespace": found.namespace, "name": found.name}
 
     def _reach(self, tenant: str, repo: RepoId) -> Reached | None:
@@ -83,13 +83,23 @@ class Mirrored:
         except NotFound:
             return None
 
+    @contextmanager
+    def _hinting(self, request: Request) -> Iterator[None]:
+        """Says how what is on another hub would come from here: HF_ENDPOINT sends clients here for everything."""
+        try:
+            yield
+        except NotFound as error:
+            offered = self._mirror is not None and self._mirror.offers(*_asked(request))
+            if error.kind != "repository" or error.hint or offered:
+                raise
+            raise NotFound(error.kind, error.name, HINT.format(name=_asked(request)[2])) from error
 
-@contextmanager
-def _hinting() -> Iterator[None]:
-    """A server without a mirror says how it would have one: HF_ENDPOINT sends clients here for everything."""
-    try:
-        yield
-    except NotFound as error:
-        if error.kind == "repository" and not error.hint:
-            raise NotFound(error.kind, error.name, HINT.format(name=error.name)) from error
-        raise
+
+def _asked(request: Request) -> tuple[str, RepoKind, str]:
+    """The tenant, and what it asks for: a kind, and namespace/name or a name alone."""
+    bare = "namespace" not in request.params
+    return (
+        request.authenticated.tenant,
+        kind_of(request),
+        request.params["name"] if bare else repo_of(request).path,
+    )
