@@ -11,6 +11,7 @@ import pickletools
 import resource
 import sys
 import zipfile
+from importlib import import_module
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -35,7 +36,7 @@ def main() -> None:
     sys.dont_write_bytecode = True
     scanner: Any = None
     if format == "pickle":
-        from picklescan import scanner
+        scanner = import_module("picklescan.scanner")
     sys.addaudithook(_refuse)
     resource.setrlimit(resource.RLIMIT_CPU, (CPU_SECONDS, CPU_SECONDS))
     resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))
@@ -101,7 +102,8 @@ def _zip_problem(path: Path) -> str:
 
 
 def _format(text: str) -> Format:
-    return msgspec.convert(text, Format)
+    found: Format = msgspec.convert(text, Format)
+    return found
 
 
 def _refuse(event: str, arguments: tuple[Any, ...]) -> None:
