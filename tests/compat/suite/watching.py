@@ -47,14 +47,15 @@ def pytest_runtest_makereport(item: pytest.Item) -> Iterator[None]:
     outcome = yield
     report = outcome.get_result()  # type: ignore[attr-defined]
     if report.when == "call" or report.outcome != "passed":
-        lines = str(report.longrepr or "").strip().splitlines()
+        crash = getattr(report.longrepr, "reprcrash", None)  # its message names no path of this machine
+        lines = str(crash.message if crash else "").strip().splitlines()
         line = {
             "test": item.nodeid,
             "when": report.when,
             "outcome": report.outcome,
             "requests": len(_spoken),
             "elsewhere": sorted(_elsewhere),
-            "why": lines[-1][:300] if lines else "",
+            "why": lines[0][:200] if lines else "",
         }
         with open(os.environ["CRATON_SUITE_REPORT"], "a") as file:
             file.write(json.dumps(line) + "\n")
