@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import openai
@@ -12,6 +13,7 @@ from huggingface_hub.errors import BadRequestError, RepositoryNotFoundError
 
 from tests.app.collaborating import Company, company
 from tests.engines.bert.conftest import TinyBert, reference
+from tests.engines.bert.families import MASK, TinyHead
 
 MODEL = "acme/mini"
 IDS = {"a red cat sleeps.": [2, 4, 5, 7, 9, 12, 3], "dog": [2, 8, 3]}
@@ -101,6 +103,34 @@ def test_features_and_likeness_are_those_of_numpy(firm: Company, bert: TinyBert)
     for path in (f"models/{MODEL}", f"models/{MODEL}/pipeline/sentence-similarity"):
         alike = client(firm, firm.alice, path).sentence_similarity(texts[0], other_sentences=[texts[1], texts[0]])
         np.testing.assert_allclose(alike, [rows[0] @ rows[1], 1.0], atol=2e-5)
+
+
+def test_labels_and_masks_are_those_of_numpy(firm: Company, tmp_path: Path) -> None:
+    labels = ("bad", "fair", "good")
+    (tmp_path / "c").mkdir()
+    (tmp_path / "f").mkdir()
+    classifier, filler = TinyHead(tmp_path / "c", "distilbert", labels), TinyHead(tmp_path / "f", "roberta")
+    for name, made in (("acme/moods", classifier), ("acme/words", filler)):
+        firm.alice.create_repo(name)
+        firm.alice.upload_folder(repo_id=name, folder_path=made.files.folder)
+    logits = classifier.logits(IDS["dog"])
+    moods = client(firm, firm.alice, "models/acme/moods")
+    found = {it.label: it.score for it in moods.text_classification("dog", function_to_apply="none")}
+    np.testing.assert_allclose([found[label] for label in labels], logits, atol=1e-3)
+    [best] = moods.text_classification("dog", top_k=1)
+    assert (best.label, best.score) == (
+        labels[logits.argmax()],
+        pytest.approx(1 / np.exp(logits - logits.max()).sum(), abs=1e-4),
+    )
+    words = client(firm, firm.alice, "models/acme/words/pipeline/fill-mask")
+    scores = filler.logits([2, 4, 5, MASK, 9, 12, 3])
+    assert [it.token for it in words.fill_mask("a red [MASK] sleeps.")] == np.argsort(-scores)[:5].tolist()
+    [cat] = words.fill_mask("a red [MASK] sleeps.", targets=["cat"], top_k=3)
+    assert (cat.token_str, cat.sequence) == ("cat", "a red cat sleeps .")
+    with pytest.raises(BadRequestError, match="once is read"):
+        words.fill_mask("a red cat")
+    with pytest.raises(openai.BadRequestError, match="This model can do: classify"):
+        vector(asks(firm, firm.alice), "acme/moods")
 
 
 def test_what_cannot_be_done_is_refused_in_words_that_the_client_shows(firm: Company, bert: TinyBert) -> None:

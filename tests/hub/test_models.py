@@ -85,7 +85,7 @@ def test_what_no_engine_serves_is_kept_with_the_reason(local_hub: Hub, gguf_make
 @pytest.mark.parametrize(
     ("file", "content", "reason"),
     [
-        ("config.json", '{"model_type": "llama"}', "only BERT-type"),
+        ("config.json", '{"model_type": "llama"}', "only encoders"),
         ("config.json", '{"model_type": "bert", "vocab_size": 21, "hidden_size": 8}', "do not have the shape"),
         ("config.json", None, "no config.json"),
         ("tokenizer.json", None, "no tokenizer.json"),

@@ -14,7 +14,7 @@ from craton.app.transfer import RunningTransfer
 from craton.app.viewing import RunningViewer
 from craton.app.xet import RunningXet
 from craton.hub.reaching import Reaching
-from craton.serve.inference import Serving
+from craton.serve.inference import Scoring
 from craton.wire.authentication import AnyPasses
 from craton.wire.huggingface.dialect import HuggingFaceDialect, Part
 from craton.wire.huggingface.inference import InferenceRoutes
@@ -28,7 +28,7 @@ class RunningHub:
     """Built once. `dialect` is what the server mounts, `passes` the credentials that it takes beside keys; `start` and
     `stop` with the server."""
 
-    def __init__(self, platform: Platform, client: Callable[[], httpx.AsyncClient], serving: Serving) -> None:
+    def __init__(self, platform: Platform, client: Callable[[], httpx.AsyncClient], serving: Scoring) -> None:
         """client: gives the one outgoing client. serving: what runs the models that are kept here."""
         self._serving = serving
         self.mirroring = RunningMirror(platform, client)

@@ -16,10 +16,10 @@ from craton.app.config import Settings, UpstreamSettings
 from craton.core.chat import ChatRequest
 from craton.core.errors import Damaged, InvalidRequest, ModelUnavailable, NotFound
 from craton.core.events import Event
-from craton.core.model import Capabilities, EmbedAnswer, EmbedRequest, ModelInfo
+from craton.core.model import Capabilities, EmbedAnswer, EmbedRequest, ModelInfo, ScoreAnswer, ScoreRequest
 from craton.core.streams import closing
 from craton.engines.protocol import Engine
-from craton.serve.directory import Target
+from craton.serve.target import Target
 
 if TYPE_CHECKING:
     import httpx
@@ -113,6 +113,9 @@ class UpstreamModel:
 
     async def embed(self, request: EmbedRequest) -> EmbedAnswer:
         return await (await self._current()).embed(request)
+
+    async def score(self, request: ScoreRequest) -> ScoreAnswer:
+        return await (await self._current()).score(request)
 
     async def count_tokens(self, request: ChatRequest) -> int:
         return await (await self._current()).count_tokens(request)

@@ -7,7 +7,7 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
-Verb = Literal["chat", "embed"]
+Verb = Literal["chat", "embed", "classify", "fill"]
 """What a model is asked to do. More verbs (complete, rerank, predict, make media) come with their engines."""
 
 
@@ -94,3 +94,49 @@ class EmbedAnswer(Struct, frozen=True):
         """The vectors as lists, one for each input."""
         flat = array.array("f", self.vectors)
         return [flat[i : i + self.dimensions].tolist() for i in range(0, len(flat), self.dimensions)]
+
+
+class ClassifyRequest(Struct, frozen=True, omit_defaults=True, tag="classify"):
+    """Which of the model's labels each text has.
+
+    function: what makes scores of the logits; None for what the model says of itself: softmax where a text has one
+    label, sigmoid where it may have several. top: only so many of the best labels.
+    """
+
+    model: str
+    inputs: tuple[str, ...]
+    function: Literal["softmax", "sigmoid", "none"] | None = None
+    top: int | None = None
+    truncate: bool = False
+
+
+class FillRequest(Struct, frozen=True, omit_defaults=True, tag="fill"):
+    """What stands where each text has the tokenizer's mask token, once in each text.
+
+    targets: only these tokens are looked at; each must be one token of the model. top: so many of the best.
+    """
+
+    model: str
+    inputs: tuple[str, ...]
+    targets: tuple[str, ...] = ()
+    top: int = 5
+
+
+ScoreRequest = ClassifyRequest | FillRequest
+
+
+class Score(Struct, frozen=True, omit_defaults=True):
+    """label: the class's name or the token's text. token: its id, and text: the input with it in place, when a mask was
+    filled."""
+
+    label: str
+    score: float
+    token: int = -1
+    text: str = ""
+
+
+class ScoreAnswer(Struct, frozen=True):
+    """scores: of each input, the best first. tokens: how many tokens of each input were read."""
+
+    scores: tuple[tuple[Score, ...], ...]
+    tokens: tuple[int, ...]

@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from craton.core.chat import ChatRequest
 from craton.core.events import Event
-from craton.core.model import Capabilities, EmbedAnswer, EmbedRequest, ModelInfo
+from craton.core.model import Capabilities, EmbedAnswer, EmbedRequest, ModelInfo, ScoreAnswer, ScoreRequest
 
 
 class EngineSpec(Struct, frozen=True):
@@ -43,6 +43,10 @@ class Engine(Protocol):
 
     async def embed(self, request: EmbedRequest) -> EmbedAnswer:
         """Vectors for texts. Raises ContextExceeded unless `truncate`."""
+        ...
+
+    async def score(self, request: ScoreRequest) -> ScoreAnswer:
+        """Labels for texts, or tokens for their masks. Raises ContextExceeded unless `truncate`."""
         ...
 
     async def count_tokens(self, request: ChatRequest) -> int:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -57,7 +57,7 @@ class Catalog:
         """What `listed` finds, alone."""
         return [found.info for found in self.listed(tenant)]
 
-    def listed(self, tenant: str) -> list[Listed]:
+    def listed(self, tenant: str) -> Sequence[Listed]:
         """What the tenant may use, sorted by id, without chat templates; one for each id, as `resolve` would choose it.
 
         At most MAX_LISTED, the tenant's own first. What was not read before is read for LOOK_SECONDS; what is left

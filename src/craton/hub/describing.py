@@ -14,12 +14,13 @@ import msgspec
 from msgspec.structs import replace
 
 from craton.core.errors import Damaged
-from craton.core.model import ModelInfo
+from craton.core.model import ModelInfo, Verb
 from craton.core.repo import TreeEntry
 from craton.formats.gguf import GgufHeader, SkippedArray, read_gguf_file
 from craton.formats.safetensors import SafetensorsHeader, read_safetensors_file
 from craton.hub.cards import card_text, read_card
 
+from craton.hub.encoders import sizes, task_of, why_not
 MAX_JSON = 32 * 1024 * 1024  # bytes of a configuration file
 MAX_CARD = 4 * 1024 * 1024
 MAX_TEMPLATE = 1024 * 1024  # characters
@@ -163,8 +164,8 @@ def _safetensors(id: str, files: Mapping[str, TreeEntry], locate: Locate) -> Mod
     types = Counter[str]()
     for tensor in tensors:
         types[tensor.dtype] += tensor.size
-    width, heads = _natural(config, "hidden_size"), _natural(config, "num_attention_heads")
-    refused = _why_not_embed(files, config, weights)
+    width, layers, heads = (_natural(config, name) for name in sizes(config))
+    verb, refused = _encoder(files, config, weights)
     kind = str(config.get("model_type", ""))[:MAX_NAME]
     details = {
         "tensor_types": dict(types.most_common()),
@@ -174,16 +175,16 @@ def _safetensors(id: str, files: Mapping[str, TreeEntry], locate: Locate) -> Mod
     }
     return ModelInfo(
         id=id,
-        verbs=() if refused else ("embed",),
-        engine="" if refused else "bert",
+        verbs=(verb,) if verb else (),
+        engine="bert" if verb else "",
         format="safetensors",
         architecture=kind,
         family=kind,
         parameters=sum(tensor.elements for tensor in tensors if tensor.dtype not in {"I64", "I32", "BOOL"}),
         quantisation=types.most_common(1)[0][0] if types else "",
         context_length=_context(files, locate, config),
-        dimensions=None if refused else width,
-        layers=_natural(config, "num_hidden_layers"),
+        dimensions=width if verb == "embed" else None,
+        layers=layers,
         kv_heads=_natural(config, "num_key_value_heads") or heads,
         head_dimensions=_natural(config, "head_dim") or (width // heads if width and heads else None),
         chat_template=_chat_template(files, locate),
@@ -192,23 +193,15 @@ def _safetensors(id: str, files: Mapping[str, TreeEntry], locate: Locate) -> Mod
     )
 
 
-def _why_not_embed(
+def _encoder(
     files: Mapping[str, TreeEntry], config: dict[str, Any], weights: Mapping[str, SafetensorsHeader]
-) -> str:
-    """Why the BERT engine cannot embed with it; "" when it can."""
+) -> tuple[Verb | None, str]:
+    """What the BERT engine does with it; None, and why, when it cannot be run."""
     if not config:
-        return "it has no config.json"
-    if config.get("model_type") != "bert":
-        return f"of safetensors models only BERT-type encoders are served, not {str(config.get('model_type'))[:40]!r}"
-    if "tokenizer.json" not in files:
-        return "it has no tokenizer.json"
-    if set(weights) != {"model.safetensors"}:
-        return "its weights are not one model.safetensors"
-    shapes = {tensor.name.removeprefix("bert."): tensor.shape for tensor in weights["model.safetensors"].tensors}
-    expected = (_natural(config, "vocab_size"), _natural(config, "hidden_size"))
-    if shapes.get("embeddings.word_embeddings.weight") != expected:
-        return "its embeddings do not have the shape that config.json says"
-    return ""
+        return None, "it has no config.json"
+    verb, refused = task_of(config, files)
+    refused = refused or why_not(config, files, weights)
+    return (None, refused) if refused else (verb, "")
 
 
 def _context(files: Mapping[str, TreeEntry], locate: Locate, config: dict[str, Any]) -> int | None:

@@ -17,7 +17,7 @@ from craton.core.access import Caller
 from craton.core.chat import ChatRequest
 from craton.core.errors import CratonError
 from craton.core.events import Event, Usage
-from craton.core.model import EmbedAnswer, EmbedRequest, ModelInfo
+from craton.core.model import ClassifyRequest, EmbedAnswer, EmbedRequest, ModelInfo, ScoreAnswer, ScoreRequest
 from craton.core.streams import closing
 from craton.serve.counting import Counting
 from craton.serve.deadline import by, until
@@ -63,6 +63,12 @@ class Serving(Protocol):
 
 
 class SchemaChecker(Protocol):
+class Scoring(Serving, Protocol):
+    """What those need besides who ask for labels and masks."""
+
+    async def score(self, call: Call, request: ScoreRequest) -> ScoreAnswer: ...
+
+
     """Compiles what a request brings in a disposable process first (a bad schema must hurt nobody else)."""
 
     async def check_request(self, request: ChatRequest) -> None:
@@ -133,6 +139,17 @@ class Inference:
             return answer
 
     async def count_tokens(self, call: Call, request: ChatRequest) -> int:
+    async def score(self, call: Call, request: ScoreRequest) -> ScoreAnswer:
+        with self._recorded(call, request) as record:
+            target = await self._resolve(call, request.model, record)
+            refuse_verb(target.info, "classify" if isinstance(request, ClassifyRequest) else "fill")
+            ends = asyncio.get_running_loop().time() + self._seconds(call)
+            async with self._pool.use(target, ends) as loaded, loaded.admission.slot(ends):
+                scoring = loaded.engine.score(replace(request, model=target.info.id))
+                answer = await by(ends, scoring, self._seconds(call))
+            record.usage = Usage(sum(answer.tokens), 0)
+            return answer
+
         refuse_contradictions(request)
         target = await self._directory.find(call.caller.tenant, request.model)
         refuse_verb(target.info, "chat")
@@ -155,7 +172,7 @@ class Inference:
         return target
 
     @contextmanager
-    def _recorded(self, call: Call, request: ChatRequest | EmbedRequest) -> Iterator[Record]:
+    def _recorded(self, call: Call, request: ChatRequest | EmbedRequest | ScoreRequest) -> Iterator[Record]:
         """Every request leaves a row, however it ends."""
         record = Record(
             tenant=call.caller.tenant,

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from craton.core.chat import ChatRequest
 from craton.core.errors import Unsupported
+from craton.core.model import ClassifyRequest, FillRequest
 from craton.serve.metering import Record
 
 if TYPE_CHECKING:
@@ -53,7 +54,7 @@ class Spans:
     def finished(self, record: Record) -> None:
         from opentelemetry.trace import SpanKind, Status, StatusCode
 
-        operation = "chat" if isinstance(record.request, ChatRequest) else "embeddings"
+        operation = _operation(record)
         span = self._tracer.start_span(
             f"{operation} {record.resolved or record.model[:MAX_NAME]}",
             kind=SpanKind.SERVER,
@@ -69,6 +70,15 @@ class Spans:
         closing = threading.Thread(target=self._provider.shutdown, daemon=True)
         closing.start()
         closing.join(CLOSE_SECONDS)
+
+
+def _operation(record: Record) -> str:
+    """As the GenAI conventions name it; they have no words for labels and masks."""
+    if isinstance(record.request, ChatRequest):
+        return "chat"
+    if isinstance(record.request, ClassifyRequest):
+        return "classify"
+    return "fill" if isinstance(record.request, FillRequest) else "embeddings"
 
 
 def _attributes(record: Record, operation: str) -> dict[str, str | int | float | list[str]]:

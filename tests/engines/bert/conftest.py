@@ -13,7 +13,7 @@ import pytest
 from numpy.typing import NDArray
 from safetensors.numpy import save_file
 
-from craton.core.model import ModelInfo
+from craton.core.model import ModelInfo, Verb
 from craton.engines.bert import BertEngine
 from craton.engines.protocol import EngineSpec
 
@@ -92,7 +92,16 @@ def random_weights(seed: int = 7) -> Weights:
 
 
 def reference(weights: Weights, ids: list[int], activation: str = "gelu", pooling: str = "mean") -> NDArray[np.float64]:
-    """The unit vector of one sequence in float64, one position and one head at a time where it matters."""
+    """The unit vector of one sequence."""
+    state = states(weights, ids, activation)
+    pooled = state[0] if pooling == "cls" else state.mean(0)
+    vector: NDArray[np.float64] = pooled / np.linalg.norm(pooled)
+    return vector
+
+
+def states(weights: Weights, ids: list[int], activation: str = "gelu", first: int = 0) -> NDArray[np.float64]:
+    """The last layer's states in float64, one position and one head at a time where it matters. first: the row of the
+    position embeddings that the first token has."""
     weights = {name: values.astype(np.float64) for name, values in weights.items()}
     heads = CONFIG["num_attention_heads"]
     size = CONFIG["hidden_size"] // heads
@@ -115,7 +124,7 @@ def reference(weights: Weights, ids: list[int], activation: str = "gelu", poolin
     state = norm(
         "embeddings.LayerNorm",
         weights["embeddings.word_embeddings.weight"][ids]
-        + weights["embeddings.position_embeddings.weight"][: len(ids)]
+        + weights["embeddings.position_embeddings.weight"][first : first + len(ids)]
         + weights["embeddings.token_type_embeddings.weight"][0],
     )
     for layer in range(CONFIG["num_hidden_layers"]):
@@ -130,9 +139,7 @@ def reference(weights: Weights, ids: list[int], activation: str = "gelu", poolin
         state = norm(f"{name}.attention.output.LayerNorm", state + attended)
         wide = np.vectorize(act)(linear(f"{name}.intermediate.dense", state))
         state = norm(f"{name}.output.LayerNorm", state + linear(f"{name}.output.dense", wide))
-    pooled = state[0] if pooling == "cls" else state.mean(0)
-    vector: NDArray[np.float64] = pooled / np.linalg.norm(pooled)
-    return vector
+    return state
 
 
 class TinyBert:
@@ -153,13 +160,13 @@ class TinyBert:
     def save(self, weights: Weights) -> None:
         save_file(weights, self.folder / "model.safetensors")
 
-    def spec(self, **options: object) -> EngineSpec:
-        return folder_spec(self.folder, "tiny", {"threads": 1, "precision": "f32", **options})
+    def spec(self, verb: Verb = "embed", **options: object) -> EngineSpec:
+        return folder_spec(self.folder, "tiny", {"threads": 1, "precision": "f32", **options}, verb)
 
 
-def folder_spec(folder: Path, model: str, options: dict[str, object]) -> EngineSpec:
+def folder_spec(folder: Path, model: str, options: dict[str, object], verb: Verb = "embed") -> EngineSpec:
     files = {str(path.relative_to(folder)): str(path) for path in folder.rglob("*") if path.is_file()}
-    return EngineSpec("bert", model, ModelInfo(id=model, verbs=("embed",), engine="bert"), files, options)
+    return EngineSpec("bert", model, ModelInfo(id=model, verbs=(verb,), engine="bert"), files, options)
 
 
 @pytest.fixture

@@ -58,7 +58,7 @@ def test_half_precision_weights_are_read(tiny: Any) -> None:
 @pytest.mark.parametrize(
     ("change", "named"),
     [
-        ({"model_type": "roberta"}, "roberta"),
+        ({"model_type": "longformer"}, "longformer"),
         ({"hidden_act": "silu"}, "silu"),
         ({"position_embedding_type": "relative_key"}, "relative_key"),
         ({"is_decoder": True}, "decoder"),

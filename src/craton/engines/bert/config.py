@@ -1,21 +1,25 @@
 """What the files beside the weights say: the architecture's sizes, how vectors are pooled, how long inputs may be.
 
+Families: BERT; RoBERTa, whose positions begin behind that of padding; DistilBERT, which has no token types.
+
 Formats: `config.json` as transformers writes it; `modules.json`, `1_Pooling/config.json` and
 `sentence_bert_config.json` as sentence-transformers writes them.
 """
 
 from __future__ import annotations
 
-from pathlib import Path
-from typing import Any, Literal, TypeVar
+from typing import Any, Literal
 
-import msgspec
 from msgspec import Struct
 
 from craton.core.errors import Damaged, Unsupported
+from craton.engines.bert.files import optional, require
+from craton.engines.bert.labels import Labels, read_labels
 
 Pooling = Literal["mean", "cls"]
 Activation = Literal["erf", "tanh", "relu"]
+Family = Literal["bert", "roberta", "distilbert"]
+Task = Literal["embed", "classify", "fill"]
 
 _ACTIVATIONS: dict[str, Activation] = {
     "gelu": "erf",
@@ -26,10 +30,9 @@ _ACTIVATIONS: dict[str, Activation] = {
     "relu": "relu",
 }
 _POOLINGS: dict[str, Pooling] = {"mean": "mean", "cls": "cls"}
-_MAX_JSON = 4 << 20
+_FAMILIES: dict[str, Family] = {"bert": "bert", "roberta": "roberta", "distilbert": "distilbert"}
 _MAX_LAYERS = 256
 _MAX_SIZE = 1 << 20
-_T = TypeVar("_T")
 
 
 class _Architecture(Struct):
@@ -47,6 +50,36 @@ class _Architecture(Struct):
     layer_norm_eps: float = 1e-12
     position_embedding_type: str = "absolute"
     is_decoder: bool = False
+    pad_token_id: int | None = None
+
+
+class _Distilled(Struct):
+    """DistilBERT's config.json: the same by other names."""
+
+    dim: int
+    n_layers: int
+    n_heads: int
+    hidden_dim: int
+    vocab_size: int
+    max_position_embeddings: int
+    activation: str = "gelu"
+
+    def plain(self) -> _Architecture:
+        return _Architecture(
+            hidden_size=self.dim,
+            num_hidden_layers=self.n_layers,
+            num_attention_heads=self.n_heads,
+            intermediate_size=self.hidden_dim,
+            vocab_size=self.vocab_size,
+            max_position_embeddings=self.max_position_embeddings,
+            type_vocab_size=0,
+            model_type="distilbert",
+            hidden_act=self.activation,
+        )
+
+
+class _Kind(Struct):
+    model_type: str = ""
 
 
 class _Module(Struct):
@@ -68,7 +101,9 @@ class _Defaults(Struct):
 
 
 class BertConfig(Struct, frozen=True):
-    """A BERT encoder that this engine can compute. window: tokens of one input, [CLS] and [SEP] included."""
+    """A BERT encoder that this engine can compute. window: tokens of one input, [CLS] and [SEP] included.
+
+    first: the row of the position embeddings that the first token has. labels: of a classifier."""
 
     hidden: int
     layers: int
@@ -82,29 +117,42 @@ class BertConfig(Struct, frozen=True):
     pooling: Pooling
     window: int
     lower_case: bool
+    family: Family = "bert"
+    task: Task = "embed"
+    first: int = 0
+    labels: Labels | None = None
 
     @classmethod
-    def read(cls, files: dict[str, str]) -> BertConfig:
+    def read(cls, files: dict[str, str], task: Task = "embed") -> BertConfig:
         """files: name in the repository -> local path.
 
         Raises Unsupported for what would need other computations, Damaged for files that make no sense.
         """
-        read = _require(files, "config.json", _Architecture)
+        kind = require(files, "config.json", _Kind).model_type
+        family = _FAMILIES.get(kind)
+        if family is None:
+            raise Unsupported(f"The architecture {kind[:60]!r}", f"Encoders are: {', '.join(_FAMILIES)}.")
+        distilled = family == "distilbert"
+        read = (
+            require(files, "config.json", _Distilled).plain()
+            if distilled
+            else require(files, "config.json", _Architecture)
+        )
         activation = _ACTIVATIONS.get(read.hidden_act)
-        if read.model_type != "bert":
-            raise Unsupported(f"The architecture {read.model_type!r} for embeddings", "BERT encoders are.")
         if activation is None:
             raise Unsupported(f"The activation {read.hidden_act!r} of a BERT model")
         if read.position_embedding_type != "absolute":
             raise Unsupported(f"The position embedding {read.position_embedding_type!r} of a BERT model")
         if read.is_decoder:
             raise Unsupported("A BERT decoder for embeddings")
-        _check_sizes(read)
-        defaults = _optional(files, "config_sentence_transformers.json", _Defaults)
+        _check_sizes(read, least_types=0 if distilled else 1)
+        first = (1 if read.pad_token_id is None else read.pad_token_id) + 1 if family == "roberta" else 0
+        room = read.max_position_embeddings - first
+        defaults = optional(files, "config_sentence_transformers.json", _Defaults)
         if defaults is not None and defaults.default_prompt_name:
             raise Unsupported("An embedding model with a default prompt")
-        window = _optional(files, "sentence_bert_config.json", _Window) or _Window()
-        longest = min(window.max_seq_length or read.max_position_embeddings, read.max_position_embeddings)
+        window = optional(files, "sentence_bert_config.json", _Window) or _Window()
+        longest = min(window.max_seq_length or room, room)
         if longest < 3:
             raise Damaged("sentence_bert_config.json", f"an input of {longest} tokens has no room for text")
         return cls(
@@ -120,18 +168,30 @@ class BertConfig(Struct, frozen=True):
             pooling=_pooling(files),
             window=longest,
             lower_case=window.do_lower_case,
+            family=family,
+            task=task,
+            first=first,
+            labels=read_labels(files) if task == "classify" else None,
         )
 
+    @property
+    def width(self) -> int:
+        """Numbers that come out for each input."""
+        if self.labels is not None:
+            return len(self.labels.names)
+        return self.vocabulary if self.task == "fill" else self.hidden
 
-def _check_sizes(read: _Architecture) -> None:
+
+def _check_sizes(read: _Architecture, least_types: int) -> None:
     sizes = (
         read.hidden_size,
         read.num_attention_heads,
         read.intermediate_size,
         read.vocab_size,
         read.max_position_embeddings,
-        read.type_vocab_size,
     )
+    if not 0 <= (read.pad_token_id or 0) < read.vocab_size or not least_types <= read.type_vocab_size <= _MAX_SIZE:
+        raise Damaged("config.json", "a size is not positive, or absurd")
     if not all(0 < size <= _MAX_SIZE for size in sizes) or not 0 < read.num_hidden_layers <= _MAX_LAYERS:
         raise Damaged("config.json", "a size is not positive, or absurd")
     if read.hidden_size % read.num_attention_heads:
@@ -143,7 +203,7 @@ def _check_sizes(read: _Architecture) -> None:
 def _pooling(files: dict[str, str]) -> Pooling:
     """The mode that modules.json leads to; mean when the model does not say."""
     path = "1_Pooling"
-    modules = _optional(files, "modules.json", list[_Module])
+    modules = optional(files, "modules.json", list[_Module])
     if modules is not None:
         path = ""
         for module in modules:
@@ -152,7 +212,7 @@ def _pooling(files: dict[str, str]) -> Pooling:
                 path = module.path
             elif kind not in ("Transformer", "Normalize"):
                 raise Unsupported(f"The module {kind!r} after a BERT encoder")
-    config = _optional(files, f"{path}/config.json", dict[str, Any]) if path else None
+    config = optional(files, f"{path}/config.json", dict[str, Any]) if path else None
     if config is None:
         return "mean"
     chosen = [
@@ -164,20 +224,3 @@ def _pooling(files: dict[str, str]) -> Pooling:
     if len(chosen) != 1 or chosen[0] not in _POOLINGS:
         raise Unsupported(f"The pooling {' + '.join(chosen) or 'none'!r} of an embedding model", "Mean and CLS are.")
     return _POOLINGS[chosen[0]]
-
-
-def _optional(files: dict[str, str], name: str, shape: type[_T]) -> _T | None:
-    return _require(files, name, shape) if name in files else None
-
-
-def _require(files: dict[str, str], name: str, shape: type[_T]) -> _T:
-    if name not in files:
-        raise Damaged("The embedding model", f"it has no {name}")
-    with Path(files[name]).open("rb") as file:
-        raw = file.read(_MAX_JSON + 1)
-    if len(raw) > _MAX_JSON:
-        raise Damaged(name, "it is too large to be a configuration")
-    try:
-        return msgspec.json.decode(raw, type=shape)
-    except (msgspec.DecodeError, RecursionError) as error:
-        raise Damaged(name, str(error)) from None

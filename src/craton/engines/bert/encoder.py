@@ -1,4 +1,4 @@
-"""The compiled graph: token ids in, unit vectors out."""
+"""The compiled graph: token ids in, unit vectors or scores out."""
 
 from __future__ import annotations
 
@@ -9,12 +9,10 @@ from typing import Annotated, Literal
 import numpy as np
 import openvino as ov
 from msgspec import Meta, Struct
-from numpy.typing import NDArray
 
 from craton.core.errors import Unsupported
-from craton.engines.bert.weights import Array
+from craton.engines.bert.arrays import Array, Ids
 
-Ids = NDArray[np.int32]
 _MAX_STREAMS = 8
 
 
@@ -33,8 +31,11 @@ class Options(Struct, frozen=True, forbid_unknown_fields=True):
 class Encoder:
     """One compiled model. `run` may be called from several threads at once, each with its own stream number."""
 
-    def __init__(self, graph: ov.Model, options: Options) -> None:
-        """Raises Unsupported when bf16 is asked of a CPU that lacks it."""
+    def __init__(self, graph: ov.Model, options: Options, *, normal: bool = True) -> None:
+        """normal: whether each row is made a unit vector.
+
+        Raises Unsupported when bf16 is asked of a CPU that lacks it."""
+        self._normal = normal
         core = ov.Core()
         self.precision = _precision(core, options)
         threads = options.threads or _cores()
@@ -52,14 +53,15 @@ class Encoder:
         self._requests = [compiled.create_infer_request() for _ in range(self.streams)]
 
     def run(self, stream: int, rows: Sequence[Ids]) -> Array:
-        """Pooled vectors, (rows, hidden), of unit length. Blocks, without the GIL while it computes."""
+        """A row of numbers for each. Blocks, without the GIL while it computes."""
         lengths = np.array([[len(row)] for row in rows], dtype=np.int32)
         ids = np.zeros((len(rows), int(lengths.max())), dtype=np.int32)
         for padded, row in zip(ids, rows, strict=True):
             padded[: len(row)] = row
         request = self._requests[stream]
         request.infer([ids, lengths])
-        return unit(np.array(request.get_output_tensor(0).data, dtype=np.float32))
+        answers = np.array(request.get_output_tensor(0).data, dtype=np.float32)
+        return unit(answers) if self._normal else answers
 
 
 def unit(vectors: Array) -> Array:

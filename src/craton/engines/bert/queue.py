@@ -10,8 +10,7 @@ import numpy as np
 from msgspec import Struct
 
 from craton.core.errors import Throttled
-from craton.engines.bert.encoder import Ids
-from craton.engines.bert.weights import Array
+from craton.engines.bert.arrays import Array, Ids
 
 _LARGE_TURN = 4
 """While both kinds wait, every fourth batch is a large request's: none starves."""

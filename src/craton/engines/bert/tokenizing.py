@@ -9,8 +9,8 @@ import numpy as np
 from tokenizers import Tokenizer
 
 from craton.core.errors import ContextExceeded, Damaged, InvalidRequest, TooLarge, Unsupported
+from craton.engines.bert.arrays import Ids
 from craton.engines.bert.config import BertConfig
-from craton.engines.bert.encoder import Ids
 
 MAX_TEXT = 1 << 20
 """Characters of one input: far beyond any window, and still counted exactly for the error."""
@@ -50,6 +50,15 @@ class BertTokenizer:
         except Exception as error:  # the package raises bare Exception
             raise Damaged(_FILE, str(error)) from None
         return cls(tokenizer, config, model)
+
+    @property
+    def tokens(self) -> Tokenizer:
+        """For what looks at single tokens."""
+        return self._tokenizer
+
+    def written(self, row: Sequence[int]) -> str:
+        """A row's text, without what stands around every text."""
+        return str(self._tokenizer.decode(list(row[len(self._before) : len(row) - len(self._after)])))
 
     def encode(self, inputs: Sequence[str | tuple[int, ...]], first: int, truncate: bool) -> list[Ids]:
         """inputs -> ids with the special tokens around them; first: the index of inputs[0], for errors.

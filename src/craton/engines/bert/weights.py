@@ -8,12 +8,12 @@ from typing import Any
 
 import numpy as np
 import safetensors
-from numpy.typing import NDArray
 
 from craton.core.errors import Damaged, Unsupported
+from craton.engines.bert.arrays import Array
 from craton.engines.bert.config import BertConfig
+from craton.engines.bert.names import plain
 
-Array = NDArray[np.float32]
 FILE = "model.safetensors"
 
 
@@ -22,7 +22,8 @@ def expected_shapes(config: BertConfig) -> Iterator[tuple[str, tuple[int, ...]]]
     hidden, wide = config.hidden, config.intermediate
     yield "embeddings.word_embeddings.weight", (config.vocabulary, hidden)
     yield "embeddings.position_embeddings.weight", (config.positions, hidden)
-    yield "embeddings.token_type_embeddings.weight", (config.token_types, hidden)
+    if config.token_types:
+        yield "embeddings.token_type_embeddings.weight", (config.token_types, hidden)
     yield from _norm("embeddings.LayerNorm", hidden)
     for layer in range(config.layers):
         name = f"encoder.layer.{layer}"
@@ -33,6 +34,13 @@ def expected_shapes(config: BertConfig) -> Iterator[tuple[str, tuple[int, ...]]]
         yield from _linear(f"{name}.intermediate.dense", wide, hidden)
         yield from _linear(f"{name}.output.dense", hidden, wide)
         yield from _norm(f"{name}.output.LayerNorm", hidden)
+    if config.task == "classify":
+        yield from _linear("head.dense", hidden, hidden)
+        yield from _linear("head.out", config.width, hidden)
+    elif config.task == "fill":
+        yield from _linear("fill.dense", hidden, hidden)
+        yield from _norm("fill.norm", hidden)
+        yield "fill.bias", (config.vocabulary,)
 
 
 def _linear(name: str, rows: int, columns: int) -> Iterator[tuple[str, tuple[int, ...]]]:
@@ -52,13 +60,13 @@ def read_weights(files: dict[str, str], config: BertConfig) -> dict[str, Array]:
     type that is no floating-point type of BERT files.
     """
     if FILE not in files:
-        raise Unsupported(f"An embedding model without {FILE}", "Sharded weights and other formats are not read.")
+        raise Unsupported(f"A model without {FILE}", "Sharded weights and other formats are not read.")
     try:
         # Not safe_open: its numpy side has no bfloat16. The package types its classes, but not this function.
         read = safetensors.deserialize(Path(files[FILE]).read_bytes())  # type: ignore[no-untyped-call]
     except safetensors.SafetensorError as error:
         raise Damaged(FILE, str(error)) from None
-    tensors = {_plain(name): tensor for name, tensor in read}
+    tensors = {plain(name, config.family): tensor for name, tensor in read}
     weights = {}
     for name, shape in expected_shapes(config):
         tensor = tensors.get(name)
@@ -67,13 +75,17 @@ def read_weights(files: dict[str, str], config: BertConfig) -> dict[str, Array]:
         if tuple(tensor["shape"]) != shape:
             raise Damaged(FILE, f"{name} has the shape {tuple(tensor['shape'])}, config.json asks for {shape}")
         weights[name] = _float32(name, tensor)
+    if config.task == "fill":
+        _check_tied(weights["embeddings.word_embeddings.weight"], tensors.get("fill.weight"))
     return weights
 
 
-def _plain(name: str) -> str:
-    """Older and task-specific files prefix "bert." and call a norm's weight and bias gamma and beta."""
-    name = name.removeprefix("bert.")
-    return name.replace("LayerNorm.gamma", "LayerNorm.weight").replace("LayerNorm.beta", "LayerNorm.bias")
+def _check_tied(words: Array, decoder: dict[str, Any] | None) -> None:
+    """A masked model scores tokens by its own word embeddings; a file may hold them a second time."""
+    if decoder is None:
+        return
+    if tuple(decoder["shape"]) != words.shape or not np.array_equal(_float32("the decoder", decoder), words):
+        raise Unsupported("A masked language model whose output embeddings are not its input embeddings")
 
 
 def _float32(name: str, tensor: dict[str, Any]) -> Array:

@@ -13,9 +13,9 @@ from collections.abc import AsyncGenerator, Awaitable, Callable
 from pathlib import Path
 
 from craton.core.chat import ChatRequest, ReasoningPart, TextPart, Tool, ToolUsePart
-from craton.core.errors import ContextExceeded, InvalidRequest, ModelFailed, Throttled
+from craton.core.errors import ContextExceeded, InvalidRequest, ModelFailed, Throttled, Unsupported
 from craton.core.events import Delta, Event, Usage
-from craton.core.model import Capabilities, EmbedAnswer, EmbedRequest
+from craton.core.model import Capabilities, EmbedAnswer, EmbedRequest, ScoreAnswer, ScoreRequest
 from craton.engines.echo.minimal import minimal
 from craton.engines.echo.script import Fault, ReplyPart, Rule, Script, load_script
 from craton.engines.echo.speech import Meter, speak
@@ -156,6 +156,9 @@ class EchoEngine:
             vectors.extend(unit_vector(text, dimensions))
             tokens.append(len(words))
         return EmbedAnswer(vectors=vectors.tobytes(), dimensions=dimensions, tokens=tuple(tokens))
+
+    async def score(self, request: ScoreRequest) -> ScoreAnswer:
+        raise Unsupported("scoring with the echo model")
 
     async def count_tokens(self, request: ChatRequest) -> int:
         return count_prompt(request)

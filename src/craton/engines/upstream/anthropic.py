@@ -14,7 +14,7 @@ from msgspec import Struct
 from craton.core.chat import ChatRequest
 from craton.core.errors import Unsupported
 from craton.core.events import Event
-from craton.core.model import Capabilities, EmbedAnswer, EmbedRequest, ModelInfo
+from craton.core.model import Capabilities, EmbedAnswer, EmbedRequest, ModelInfo, ScoreAnswer, ScoreRequest
 from craton.core.streams import closing
 from craton.engines.upstream.anthropic_events import AnthropicEvents
 from craton.engines.upstream.anthropic_request import AnthropicOptions, write_messages, write_prompt
@@ -88,6 +88,9 @@ class AnthropicUpstream:
     async def embed(self, request: EmbedRequest) -> EmbedAnswer:
         """Refused: this API has no embeddings."""
         raise Unsupported(f"embedding with {self._info.id}", "Anthropic's API has no embeddings.")
+
+    async def score(self, request: ScoreRequest) -> ScoreAnswer:
+        raise Unsupported("scoring with an upstream model")
 
     async def count_tokens(self, request: ChatRequest) -> int:
         body = msgspec.json.encode(write_prompt(request, self._model))

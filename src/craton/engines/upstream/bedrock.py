@@ -16,7 +16,7 @@ from msgspec import Struct
 from craton.core.chat import ChatRequest
 from craton.core.errors import Unsupported
 from craton.core.events import Event
-from craton.core.model import Capabilities, EmbedAnswer, EmbedRequest, ModelInfo
+from craton.core.model import Capabilities, EmbedAnswer, EmbedRequest, ModelInfo, ScoreAnswer, ScoreRequest
 from craton.core.streams import closing
 from craton.engines.upstream.bedrock_embeddings import (
     read_cohere,
@@ -125,6 +125,9 @@ class BedrockUpstream:
         with self._transport.reading():
             vectors = [read_titan(reply) for reply in replies]
             return pack([vector.embedding for vector in vectors], tuple(v.inputTextTokenCount for v in vectors))
+
+    async def score(self, request: ScoreRequest) -> ScoreAnswer:
+        raise Unsupported("scoring with an upstream model")
 
     async def count_tokens(self, request: ChatRequest) -> int:
         body = {"input": {"converse": write_prompt(request, self._model)}}

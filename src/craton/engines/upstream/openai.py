@@ -16,7 +16,7 @@ from msgspec import Struct
 from craton.core.chat import ChatRequest, Json
 from craton.core.errors import Unsupported
 from craton.core.events import Event
-from craton.core.model import Capabilities, EmbedAnswer, EmbedRequest, ModelInfo
+from craton.core.model import Capabilities, EmbedAnswer, EmbedRequest, ModelInfo, ScoreAnswer, ScoreRequest
 from craton.core.streams import closing
 from craton.engines.upstream.failures import Malformed
 from craton.engines.upstream.openai_events import OpenAIEvents
@@ -115,6 +115,9 @@ class OpenAIUpstream:
         reply = await self._transport.post("/embeddings", msgspec.json.encode(drop_unset(body)))
         with self._transport.reading():
             return await asyncio.to_thread(_read_embeddings, reply.body, request)
+
+    async def score(self, request: ScoreRequest) -> ScoreAnswer:
+        raise Unsupported("scoring with an upstream model")
 
     async def count_tokens(self, request: ChatRequest) -> int:
         """Refused: this wire has no such question, and a guess would not be what `chat` reports."""

@@ -12,7 +12,7 @@ from craton.children.errors import from_wire
 from craton.core.chat import ChatRequest
 from craton.core.errors import CratonError, ModelFailed
 from craton.core.events import Event
-from craton.core.model import Capabilities, EmbedAnswer, EmbedRequest
+from craton.core.model import Capabilities, EmbedAnswer, EmbedRequest, ScoreAnswer, ScoreRequest
 from craton.engines.worker.frames import (
     Cancel,
     Chat,
@@ -23,6 +23,8 @@ from craton.engines.worker.frames import (
     Embedded,
     Events,
     Failed,
+    Score,
+    Scored,
     WorkerFrame,
 )
 
@@ -75,6 +77,10 @@ class WorkerEngine:
         answer: EmbedAnswer = await self._ask(lambda call: Embed(call, request))
         return answer
 
+    async def score(self, request: ScoreRequest) -> ScoreAnswer:
+        answer: ScoreAnswer = await self._ask(lambda call: Score(call, request))
+        return answer
+
     async def count_tokens(self, request: ChatRequest) -> int:
         tokens: int = await self._ask(lambda call: Count(call, request))
         return tokens
@@ -83,7 +89,7 @@ class WorkerEngine:
         """Closes the socket: the worker ends by itself."""
         self._connection.close()
 
-    def received(self, frame: Events | Embedded | Counted | Failed) -> str:
+    def received(self, frame: Events | Embedded | Scored | Counted | Failed) -> str:
         """Takes a frame of the worker. Returns what is wrong with it, "" for nothing. Frames of calls that nobody waits
         for (cancelled ones) are dropped."""
         if isinstance(frame, Events):
@@ -102,7 +108,7 @@ class WorkerEngine:
             elif answer is not None and not answer.done():
                 answer.set_exception(error)
         elif answer is not None and not answer.done():
-            answer.set_result(frame.answer if isinstance(frame, Embedded) else frame.tokens)
+            answer.set_result(frame.tokens if isinstance(frame, Counted) else frame.answer)
         return ""
 
     def died(self, reason: str) -> None:
@@ -120,7 +126,7 @@ class WorkerEngine:
         self._last += 1
         return self._last
 
-    async def _ask(self, make: Callable[[int], Embed | Count]) -> Any:
+    async def _ask(self, make: Callable[[int], Embed | Score | Count]) -> Any:
         call = self._next()
         self._connection.send(make(call))
         answer = self._answers[call] = asyncio.get_running_loop().create_future()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from craton.children.frames import Frame, WireError
 from craton.core.chat import ChatRequest
 from craton.core.events import Event
-from craton.core.model import Capabilities, EmbedAnswer, EmbedRequest
+from craton.core.model import Capabilities, EmbedAnswer, EmbedRequest, ScoreAnswer, ScoreRequest
 from craton.engines.protocol import EngineSpec
 
 # --- from the server to the worker --------------------------------------------------------------------------
@@ -26,6 +26,11 @@ class Chat(Frame, frozen=True, tag="chat"):
 class Embed(Frame, frozen=True, tag="embed"):
     id: int
     request: EmbedRequest
+
+
+class Score(Frame, frozen=True, tag="score"):
+    id: int
+    request: ScoreRequest
 
 
 class Count(Frame, frozen=True, tag="count"):
@@ -74,6 +79,11 @@ class Embedded(Frame, frozen=True, tag="embedded"):
     answer: EmbedAnswer
 
 
+class Scored(Frame, frozen=True, tag="scored"):
+    id: int
+    answer: ScoreAnswer
+
+
 class Counted(Frame, frozen=True, tag="counted"):
     id: int
     tokens: int
@@ -88,5 +98,5 @@ class Pong(Frame, frozen=True, tag="pong"):
     pass
 
 
-ServerFrame = Load | Chat | Embed | Count | Credit | Cancel | Ping
-WorkerFrame = Ready | LoadFailed | Events | Embedded | Counted | Failed | Pong
+ServerFrame = Load | Chat | Embed | Score | Count | Credit | Cancel | Ping
+WorkerFrame = Ready | LoadFailed | Events | Embedded | Scored | Counted | Failed | Pong

@@ -14,7 +14,7 @@ from craton.children.frames import encode
 from craton.core.chat import ChatRequest
 from craton.core.errors import Throttled, TooLarge
 from craton.core.events import Event
-from craton.core.model import EmbedRequest
+from craton.core.model import EmbedRequest, ScoreRequest
 from craton.engines.protocol import Engine
 from craton.engines.worker.frames import (
     Cancel,
@@ -28,6 +28,8 @@ from craton.engines.worker.frames import (
     Failed,
     Ping,
     Pong,
+    Score,
+    Scored,
     ServerFrame,
 )
 
@@ -58,6 +60,8 @@ class Host:
             self._begin(frame.id, partial(self._chat, frame.id, frame.request))
         elif isinstance(frame, Embed):
             self._begin(frame.id, partial(self._embed, frame.id, frame.request))
+        elif isinstance(frame, Score):
+            self._begin(frame.id, partial(self._score, frame.id, frame.request))
         elif isinstance(frame, Count):
             self._begin(frame.id, partial(self._count, frame.id, frame.request))
         elif isinstance(frame, Cancel):
@@ -114,6 +118,9 @@ class Host:
     async def _embed(self, call: int, request: EmbedRequest) -> None:
         self._send(Embedded(call, await self._engine.embed(request)))
 
+    async def _score(self, call: int, request: ScoreRequest) -> None:
+        self._send(Scored(call, await self._engine.score(request)))
+
     async def _count(self, call: int, request: ChatRequest) -> None:
         self._send(Counted(call, await self._engine.count_tokens(request)))
 
@@ -131,7 +138,7 @@ class Host:
             self._tasks[call].cancel()
             return encode(Failed(call, to_wire(error, self._model)))
 
-    def _send(self, frame: Pong | Failed | Events | Embedded | Counted) -> None:
+    def _send(self, frame: Pong | Failed | Events | Embedded | Scored | Counted) -> None:
         if self._connection:
             self._connection.send(frame)
 

@@ -24,6 +24,7 @@ from craton.engines.worker.frames import (
     Ping,
     Pong,
     Ready,
+    Scored,
     WorkerFrame,
 )
 
@@ -128,7 +129,7 @@ class Life:
             self._process.kill()
             self._end(f"it broke the protocol: {wrong}")
 
-    def _take(self, frame: Ready | LoadFailed | Events | Embedded | Counted | Failed) -> str:
+    def _take(self, frame: Ready | LoadFailed | Events | Embedded | Scored | Counted | Failed) -> str:
         """What is wrong with the frame, "" for nothing."""
         if not isinstance(frame, (Ready, LoadFailed)):
             return self.engine.received(frame) if self._is_ready() else "it answered before it was ready"

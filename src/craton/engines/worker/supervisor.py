@@ -24,7 +24,7 @@ from craton.children.process import Process
 from craton.core.chat import ChatRequest
 from craton.core.errors import CratonError, ModelFailed, ModelUnavailable
 from craton.core.events import Event
-from craton.core.model import Capabilities, EmbedAnswer, EmbedRequest
+from craton.core.model import Capabilities, EmbedAnswer, EmbedRequest, ScoreAnswer, ScoreRequest
 from craton.engines.protocol import EngineSpec
 from craton.engines.worker.client import WorkerEngine
 from craton.engines.worker.life import Life, LifeSettings
@@ -106,6 +106,9 @@ class Worker:
 
     async def embed(self, request: EmbedRequest) -> EmbedAnswer:
         return await (await self._engine()).embed(request)
+
+    async def score(self, request: ScoreRequest) -> ScoreAnswer:
+        return await (await self._engine()).score(request)
 
     async def count_tokens(self, request: ChatRequest) -> int:
         return await (await self._engine()).count_tokens(request)

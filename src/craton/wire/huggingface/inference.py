@@ -18,11 +18,19 @@ from typing import Any
 from craton.core.access import Action
 from craton.core.errors import NotFound, Unsupported
 from craton.core.model import EmbedRequest
-from craton.serve.inference import Call, Serving
+from craton.serve.inference import Call, Scoring
 from craton.wire.http import Reply, Request, Route, json_reply
 from craton.wire.huggingface.errors import identified
 from craton.wire.huggingface.naming import DIALECT, hub_route
-from craton.wire.huggingface.tasks import Similar, Texts, read_similar, read_texts, task_of
+from craton.wire.huggingface.tasks import (
+    Similar,
+    Texts,
+    read_classification,
+    read_masked,
+    read_similar,
+    read_texts,
+    task_of,
+)
 from craton.wire.ran import RAN
 
 MAX_BODY = 32 * 1024 * 1024
@@ -33,13 +41,15 @@ Answer = Callable[[Call, str, bytes], Awaitable[Any]]
 
 
 class InferenceRoutes:
-    """What a model that is not chatted with answers: vectors, and how alike sentences are."""
+    """What a model that is not chatted with answers: vectors, how alike sentences are, labels, words behind masks."""
 
-    def __init__(self, serving: Serving) -> None:
+    def __init__(self, serving: Scoring) -> None:
         self._serving = serving
         self._tasks: dict[str, Answer] = {
             "feature-extraction": self._vectors,
             "sentence-similarity": self._likeness,
+            "text-classification": self._labels,
+            "fill-mask": self._words,
         }
 
     def routes(self) -> list[Route]:
@@ -86,6 +96,21 @@ class InferenceRoutes:
         asked: Similar = read_similar(body)
         answer = await self._serving.embed(call, EmbedRequest(model, (asked.source, *asked.sentences)))
         return await asyncio.to_thread(_cosines, answer.rows())
+
+    async def _labels(self, call: Call, model: str, body: bytes) -> Any:
+        """A list of labels for each text, for a lone one too."""
+        answer = await self._serving.score(call, read_classification(body, model))
+        return [[{"label": it.label, "score": it.score} for it in scores] for scores in answer.scores]
+
+    async def _words(self, call: Call, model: str, body: bytes) -> Any:
+        """The words for a text, a list of such lists for a list."""
+        asked, many = read_masked(body, model)
+        answer = await self._serving.score(call, asked)
+        rows = [
+            [{"score": it.score, "token": it.token, "token_str": it.label, "sequence": it.text} for it in scores]
+            for scores in answer.scores
+        ]
+        return rows if many else rows[0]
 
 
 def _cosines(rows: list[list[float]]) -> list[float]:

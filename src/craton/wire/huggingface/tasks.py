@@ -6,12 +6,13 @@ Source: the specifications of @huggingface/tasks, as huggingface_hub `inference/
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import msgspec
-from msgspec import Meta, Struct
+from msgspec import Meta, Struct, field
 
 from craton.core.errors import InvalidRequest
+from craton.core.model import ClassifyRequest, FillRequest
 from craton.wire.body import Refusal, read_body
 
 MAX_INPUTS = 2048
@@ -23,7 +24,12 @@ _REFUSED = {
     "encoding_format": Refusal(("float",), "POST /v1/embeddings can send base64."),
     "truncation_direction": Refusal(("right", "Right"), "Texts are cut at their end."),
 }
-_SPOKEN = {"embed": "feature-extraction", "chat": GENERATION}
+_SPOKEN = {
+    "embed": "feature-extraction",
+    "classify": "text-classification",
+    "fill": "fill-mask",
+    "chat": GENERATION,
+}
 """What a model of this verb is asked for when the body does not tell."""
 
 _Count = Annotated[int, Meta(ge=1, le=1 << 20)]
@@ -42,6 +48,27 @@ class _Sentences(Struct):
 
 class _Similarity(Struct):
     inputs: _Sentences
+
+
+class _Classifying(Struct):
+    function_to_apply: Literal["sigmoid", "softmax", "none"] | None = None
+    top_k: _Count | None = None
+    truncation: bool | None = None
+
+
+class _Classification(Struct):
+    inputs: str | list[str]
+    parameters: _Classifying = field(default_factory=_Classifying)
+
+
+class _Filling(Struct):
+    targets: list[str] = []
+    top_k: _Count | None = None
+
+
+class _Masked(Struct):
+    inputs: str | list[str]
+    parameters: _Filling = field(default_factory=_Filling)
 
 
 class _Any(Struct):
@@ -64,6 +91,8 @@ class Similar(Struct, frozen=True):
 
 _FEATURES = msgspec.json.Decoder(_Features)
 _SIMILARITY = msgspec.json.Decoder(_Similarity)
+_CLASSIFICATION = msgspec.json.Decoder(_Classification)
+_MASKED = msgspec.json.Decoder(_Masked)
 _ANY = msgspec.json.Decoder(_Any)
 
 
@@ -87,6 +116,23 @@ def read_similar(body: bytes) -> Similar:
     if not asked.source_sentence:
         raise InvalidRequest("it is empty", "inputs.source_sentence")
     return Similar(asked.source_sentence, _texts(asked.sentences, "inputs.sentences"))
+
+
+def read_classification(body: bytes, model: str) -> ClassifyRequest:
+    asked = read_body(_CLASSIFICATION, body, {})
+    how = asked.parameters
+    return ClassifyRequest(
+        model, _texts(asked.inputs, "inputs"), how.function_to_apply, how.top_k, bool(how.truncation)
+    )
+
+
+def read_masked(body: bytes, model: str) -> tuple[FillRequest, bool]:
+    """And whether a list of texts was sent, so that a list comes back."""
+    asked = read_body(_MASKED, body, {})
+    targets, top = tuple(asked.parameters.targets), asked.parameters.top_k
+    inputs = _texts(asked.inputs, "inputs")
+    filling = FillRequest(model, inputs, targets) if top is None else FillRequest(model, inputs, targets, top)
+    return filling, isinstance(asked.inputs, list)
 
 
 def _texts(given: str | list[str], field: str) -> tuple[str, ...]:
