@@ -19,8 +19,8 @@ from craton.core.repo import TreeEntry
 from craton.formats.gguf import GgufHeader, SkippedArray, read_gguf_file
 from craton.formats.safetensors import SafetensorsHeader, read_safetensors_file
 from craton.hub.cards import card_text, read_card
-
 from craton.hub.encoders import sizes, task_of, why_not
+
 MAX_JSON = 32 * 1024 * 1024  # bytes of a configuration file
 MAX_CARD = 4 * 1024 * 1024
 MAX_TEMPLATE = 1024 * 1024  # characters
