@@ -62,13 +62,13 @@ class Serving(Protocol):
         ...
 
 
-class SchemaChecker(Protocol):
 class Scoring(Serving, Protocol):
     """What those need besides who ask for labels and masks."""
 
     async def score(self, call: Call, request: ScoreRequest) -> ScoreAnswer: ...
 
 
+class SchemaChecker(Protocol):
     """Compiles what a request brings in a disposable process first (a bad schema must hurt nobody else)."""
 
     async def check_request(self, request: ChatRequest) -> None:
@@ -138,7 +138,6 @@ class Inference:
             record.usage = Usage(sum(answer.tokens), 0, estimated=answer.estimated)
             return answer
 
-    async def count_tokens(self, call: Call, request: ChatRequest) -> int:
     async def score(self, call: Call, request: ScoreRequest) -> ScoreAnswer:
         with self._recorded(call, request) as record:
             target = await self._resolve(call, request.model, record)
@@ -150,6 +149,7 @@ class Inference:
             record.usage = Usage(sum(answer.tokens), 0)
             return answer
 
+    async def count_tokens(self, call: Call, request: ChatRequest) -> int:
         refuse_contradictions(request)
         target = await self._directory.find(call.caller.tenant, request.model)
         refuse_verb(target.info, "chat")
