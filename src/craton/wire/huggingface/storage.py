@@ -9,7 +9,8 @@ from craton.core.access import Action
 from craton.core.errors import NotFound
 from craton.core.repo import TreeEntry
 from craton.hub.contents import Contents
-from craton.hub.repositories import Hub, Repository
+from craton.hub.reading import Repository
+from craton.hub.repositories import Hub
 from craton.wire.http import Reply, Request, Route, json_reply
 from craton.wire.huggingface.describing import used
 from craton.wire.huggingface.links import next_link
