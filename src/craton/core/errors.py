@@ -55,14 +55,15 @@ class Unauthenticated(CratonError, PermissionError):
 
 
 class Forbidden(CratonError, PermissionError):
-    """Known caller, not allowed: its role lacks the action."""
+    """Known caller, not allowed: its role lacks the action, or (role "") it is somebody else's thing."""
 
-    def __init__(self, action: str, role: str) -> None:
+    def __init__(self, action: str, role: str = "") -> None:
         super().__init__(action, role)
         self.action, self.role = action, role
 
     def __str__(self) -> str:
-        return f"A key with the role {self.role!r} may not {self.action}."
+        who = f"A key with the role {self.role!r}" if self.role else "You"
+        return f"{who} may not {self.action}."
 
 
 class Gated(CratonError, PermissionError):

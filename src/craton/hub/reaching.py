@@ -76,7 +76,7 @@ class Reaching:
             row.tenant == tenant,
         )
         if need == "write" and not found.own:
-            raise Forbidden(f"change {repo.path}, which belongs to somebody else", "reader")
+            raise Forbidden(f"change {repo.path}, which belongs to somebody else")
         return found
 
 

@@ -179,7 +179,7 @@ def find_own(connection: Connection, who: str, slug: str) -> Collection:
     """Raises NotFound, Forbidden for another tenant's public one."""
     found = find(connection, who, slug)
     if found.owner != who:
-        raise Forbidden(f"change {found.slug}, which belongs to somebody else", "reader")
+        raise Forbidden(f"change {found.slug}, which belongs to somebody else")
     return found
 
 

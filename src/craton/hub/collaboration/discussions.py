@@ -97,7 +97,7 @@ class Discussions:
 
         def edited(old: Comment, author: str) -> Comment:
             if who != author:
-                raise Forbidden("edit what somebody else wrote", "reader")
+                raise Forbidden("edit what somebody else wrote")
             history = (*old.history, Version(old.text, old.editor, old.written))[-MAX_HISTORY:]
             return replace(old, text=text, editor=who, written=self.clock(), edits=old.edits + 1, history=history)
 
@@ -108,7 +108,7 @@ class Discussions:
 
         def hidden(old: Comment, author: str) -> Comment:
             if who != author and not reached.own:
-                raise Forbidden("hide what somebody else wrote", "reader")
+                raise Forbidden("hide what somebody else wrote")
             return replace(old, text="", history=(), hidden_by=who)
 
         return self._rewrite(who, reached, number, event, hidden)
@@ -168,7 +168,7 @@ class Discussions:
         with self.database.write() as connection:
             found = rows.find(connection, place, number)
             if not (reached.own or who == found.author):
-                raise Forbidden("change what somebody else opened", "reader")
+                raise Forbidden("change what somebody else opened")
             if comment.strip():
                 self._comment(connection, who, place, found, comment)
             content = change(connection, place, found)

@@ -78,7 +78,7 @@ class PullRequests:
         with self._database.read() as connection:
             found = _find(connection, Place.of(reached), number)
         if not (reached.own or who == found.author):
-            raise Forbidden("commit to somebody else's pull request", "reader")
+            raise Forbidden("commit to somebody else's pull request")
         if found.status in ("closed", "merged"):
             raise Conflict("pull request", str(number), f"it is {found.status}")
 
@@ -117,7 +117,7 @@ class PullRequests:
     def merge(self, who: str, reached: Reached, number: int, comment: str, author: str) -> Event:
         """Only the owner may. author: of the commit. Raises Conflict when files conflict or nothing is left to do."""
         if not reached.own:
-            raise Forbidden(f"merge into {reached.repo.path}, which belongs to somebody else", "reader")
+            raise Forbidden(f"merge into {reached.repo.path}, which belongs to somebody else")
         place = Place.of(reached)
         if comment.strip():
             self._discussions.comment(who, reached, number, comment)
