@@ -71,6 +71,9 @@ class Mirror:
         no mirror has it. Raises Gated, NotFound (of the revision), TooLarge, Damaged; SourceFailed when nothing is
         known and upstream is down.
         """
+        namespace, _, name = path.rpartition("/")
+        if not is_repo(RepoId(kind, namespace or name, name)):
+            return None  # what cannot be a name never becomes a part of an address
         for origin in self._origins:
             upstream = origin.upstream
             if not (upstream.serves(tenant) and upstream.allows(kind, path)):
