@@ -17,13 +17,14 @@ from craton.core.access import Caller, KeyRole
 from craton.engines.checking import Checker
 from craton.engines.protocol import Engine
 from craton.serve.counting import COUNTER_LIMITS, Counting, counter_bytes
-from craton.serve.directory import Directory, Target
+from craton.serve.directory import Directory
 from craton.serve.inference import Call, Inference
 from craton.serve.loading import EngineLoader
 from craton.serve.metering import Meter, Record
 from craton.serve.pool import Pool, PoolLimits
 from craton.serve.pricing import Prices
 from craton.serve.sources import HubModels
+from craton.serve.target import Target
 
 CHAT, EMBEDDING = "smollm2-135m-instruct", "all-minilm-l6-v2"
 THREADS = {"llama_cpp": {"threads": 1, "batch_threads": 1}}

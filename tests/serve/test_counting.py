@@ -10,8 +10,8 @@ from craton.core.model import Capabilities, ModelInfo
 from craton.engines.echo import EchoEngine
 from craton.engines.protocol import Engine
 from craton.serve.counting import Counting, counter_bytes
-from craton.serve.directory import Target
 from craton.serve.pool import Pool, PoolLimits
+from craton.serve.target import Target
 
 pytestmark = pytest.mark.anyio
 

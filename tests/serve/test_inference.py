@@ -18,11 +18,12 @@ from craton.engines.echo import EchoEngine
 from craton.engines.echo.script import load_script
 from craton.engines.protocol import Engine
 from craton.serve.counting import Counting
-from craton.serve.directory import Directory, Target
+from craton.serve.directory import Directory
 from craton.serve.inference import Call, Inference
 from craton.serve.metering import Meter, Record
 from craton.serve.pool import Pool, PoolLimits
 from craton.serve.pricing import Price, Prices
+from craton.serve.target import Target
 from craton.store.database import Database
 
 pytestmark = pytest.mark.anyio

@@ -19,7 +19,7 @@ from craton.core.events import Event
 from craton.core.model import Capabilities, EmbedAnswer, EmbedRequest, ModelInfo, ScoreAnswer, ScoreRequest
 from craton.core.streams import closing
 from craton.engines.protocol import Engine
-from craton.serve.directory import Target
+from craton.serve.target import Target
 
 if TYPE_CHECKING:
     import httpx

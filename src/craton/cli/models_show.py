@@ -103,6 +103,7 @@ def _print_info(info: ModelInfo) -> None:
             "From": " ".join(filter(None, (info.provider, details.get("name", "")))),
             "Repository": info.repo,
             "Revision": info.revision,
+            "Adapter of": info.base,
             "Added": human_time(info.created) if info.repo else "",
             "Licence": info.license,
             "Architecture": info.architecture,

@@ -40,6 +40,7 @@ class ModelInfo(Struct, frozen=True, omit_defaults=True):
 
     id: the name callers use ("smollm2-135m-instruct", "acme/bert"). repo and revision: where it lives in the hub,
     empty for upstream models. engine: which engine runs it ("llama_cpp", "bert", "echo", "upstream").
+    base: the model that this one is an adapter of ("acme/llama@main"), empty for a whole one.
     context_length and dimensions are tokens and vector components; size_bytes is the weights' size on disk.
     """
 
@@ -49,6 +50,7 @@ class ModelInfo(Struct, frozen=True, omit_defaults=True):
     format: str = ""
     repo: str = ""
     revision: str = ""
+    base: str = ""
     architecture: str = ""
     family: str = ""
     provider: str = ""

@@ -1,10 +1,10 @@
 """Reads a LoRA adapter as PEFT writes it: what it changes in its base, and whether that is all it does.
 
-Hu et al., "LoRA: Low-Rank Adaptation of Large Language Models", 2021 (arXiv 2106.09685): y = Wx + s B A x. The scale s is
-alpha / rank; with `use_rslora` (Kalajdzievski, 2023, arXiv 2312.03732) alpha / sqrt(rank).
+Hu et al., "LoRA: Low-Rank Adaptation of Large Language Models", 2021 (arXiv 2106.09685): y = Wx + s B A x. The scale s
+is alpha / rank; with `use_rslora` (Kalajdzievski, 2023, arXiv 2312.03732) alpha / sqrt(rank).
 
-PEFT writes every option that it has, so one that is not known here and is set may change what is computed: it is refused
-by its name. Source: peft `tuners/lora/config.py` and `utils/save_and_load.py`.
+PEFT writes every option that it has, so one that is not known here and is set may change what is computed: it is
+refused by its name. Source: peft `tuners/lora/config.py` and `utils/save_and_load.py`.
 """
 
 from __future__ import annotations
@@ -113,7 +113,7 @@ def _read_config(content: bytes) -> _Config:
     if read.init_lora_weights not in _BEGINNINGS:
         raise Unsupported(
             f"An adapter that was begun with {str(read.init_lora_weights)[:40]!r}",
-            "It was trained over a changed base: convert it to plain LoRA (`path_initial_model_for_weight_conversion`).",
+            "It was trained over a changed base: save it with `path_initial_model_for_weight_conversion`.",
         )
     if read.alpha_pattern:
         raise Unsupported("An adapter with an alpha of its own for some modules (alpha_pattern)")

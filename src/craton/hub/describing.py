@@ -18,6 +18,7 @@ from craton.core.model import ModelInfo, Verb
 from craton.core.repo import TreeEntry
 from craton.formats.gguf import GgufHeader, SkippedArray, read_gguf_file
 from craton.formats.safetensors import SafetensorsHeader, read_safetensors_file
+from craton.hub.adapters import describe_adapter, is_adapter
 from craton.hub.cards import card_text, read_card
 from craton.hub.encoders import sizes, task_of, why_not
 
@@ -55,6 +56,8 @@ def describe(id: str, files: Mapping[str, TreeEntry], locate: Locate) -> ModelIn
         info = replace(info, size_bytes=files[ggufs[0]].size)
     elif ggufs:
         info = _unserved(id, "gguf", f"it holds {len(ggufs)} GGUF files; import one of them")
+    elif is_adapter(files):
+        info = replace(describe_adapter(id, files, locate), chat_template=_chat_template(files, locate))
     elif any(path.endswith(".safetensors") for path in files):
         info = _safetensors(id, files, locate)
     else:

@@ -10,9 +10,9 @@ from contextlib import AsyncExitStack
 
 from craton.core.chat import ChatRequest
 from craton.core.errors import CratonError, Unsupported
-from craton.serve.directory import Target
 from craton.serve.pool import Pool, PoolLimits
 from craton.serve.refusals import refuse_unmet
+from craton.serve.target import Target
 
 COUNTED_APART = frozenset({"llama_cpp"})
 """Engines whose models take long to load and have a counter; the others count by themselves at once."""

@@ -12,22 +12,13 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
-from msgspec import Struct
-
 from craton.core.errors import NotFound
-from craton.core.model import ModelInfo
+from craton.serve.adapters import over
+from craton.serve.target import Target
 
 REMEMBER_SECONDS = 2.0  # how long a resolved name is believed without asking the hub again
 REMEMBER_NAMES = 4096
 REGIONS = ("us.", "eu.", "apac.", "jp.", "au.", "us-gov.", "global.")
-
-
-class Target(Struct, frozen=True):
-    """A model that was found. key: tells loaded models apart. files: name in the repository -> blob digest."""
-
-    key: str
-    info: ModelInfo
-    files: dict[str, str] = {}
 
 
 class ModelSource(Protocol):
@@ -53,7 +44,7 @@ class Directory:
         self._remembered: dict[tuple[str, str], tuple[float, Target]] = {}
 
     async def find(self, tenant: str, name: str) -> Target:
-        """Raises NotFound."""
+        """Raises NotFound, also for the base of an adapter; Unsupported for a base that takes no adapter."""
         remembered = self._remembered.get((tenant, name))
         if remembered is not None and self._monotonic() - remembered[0] < REMEMBER_SECONDS:
             return remembered[1]
@@ -72,6 +63,17 @@ class Directory:
         return [found[name] for name in sorted(found)]
 
     def _look_up(self, tenant: str, name: str) -> Target:
+        target = self._named(tenant, name)
+        if not target.info.base:
+            return target
+        try:
+            base = self._named(tenant, target.info.base)
+        except NotFound as missing:
+            hint = f"{target.info.id!r} is an adapter of it: `craton models pull` a GGUF file of it, or set an alias."
+            raise NotFound("base model", missing.name, hint) from None
+        return over(target, base)
+
+    def _named(self, tenant: str, name: str) -> Target:
         for spelling in self._spellings(name):
             for source in self._sources:
                 target = source.find(tenant, spelling)

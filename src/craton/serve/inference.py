@@ -21,12 +21,13 @@ from craton.core.model import ClassifyRequest, EmbedAnswer, EmbedRequest, ModelI
 from craton.core.streams import closing
 from craton.serve.counting import Counting
 from craton.serve.deadline import by, until
-from craton.serve.directory import Directory, Target
+from craton.serve.directory import Directory
 from craton.serve.guarding import guard
 from craton.serve.metering import Meter, Record
 from craton.serve.pool import Pool
 from craton.serve.pricing import Prices
 from craton.serve.refusals import refuse_contradictions, refuse_unmet, refuse_verb
+from craton.serve.target import Target
 
 
 class Call(Struct, frozen=True):

@@ -11,7 +11,7 @@ from craton.core.errors import Unsupported
 from craton.engines.echo import EchoEngine
 from craton.engines.protocol import Engine, EngineSpec
 from craton.engines.worker.supervisor import Worker
-from craton.serve.directory import Target
+from craton.serve.target import Target
 
 IN_WORKERS = frozenset({"llama_cpp", "bert"})
 

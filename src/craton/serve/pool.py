@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from craton.core.errors import CratonError, ModelUnavailable
 from craton.engines.protocol import Engine
 from craton.serve.admission import Admission
-from craton.serve.directory import Target
+from craton.serve.target import Target
 
 LoadEngine = Callable[[Target], Awaitable[Engine]]
 LOAD_FAILURE_MEMORY = 5.0  # seconds in which a model that failed to load is not tried again

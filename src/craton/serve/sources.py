@@ -9,7 +9,7 @@ from msgspec import Struct
 from craton.core.errors import NotFound
 from craton.core.model import ModelInfo, Verb
 from craton.hub.catalog import Catalog
-from craton.serve.directory import Target
+from craton.serve.target import Target
 
 ECHO_CONTEXT = 8192  # tokens, which are words here
 

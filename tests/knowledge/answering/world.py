@@ -40,11 +40,12 @@ from craton.knowledge.grounding.words import content
 from craton.knowledge.proficiency import Proficiencies
 from craton.knowledge.sessions import Sessions
 from craton.serve.counting import Counting
-from craton.serve.directory import Directory, Target
+from craton.serve.directory import Directory
 from craton.serve.inference import Call, Inference
 from craton.serve.metering import Meter, Record
 from craton.serve.pool import Pool, PoolLimits
 from craton.serve.pricing import Prices
+from craton.serve.target import Target
 from craton.store.database import Database
 from craton.store.migrations import upgrade
 

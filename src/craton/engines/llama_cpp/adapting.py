@@ -1,7 +1,7 @@
 """A LoRA adapter as llama.cpp reads it, made from PEFT's files for one base, and the proof that it does something.
 
-llama.cpp adds `lora_b lora_a x` to what a weight makes of x. Its files of the Llama family hold the rows of the query and
-key weights in another order than transformers' (each head's two halves, which rotary embedding turns together, are
+llama.cpp adds `lora_b lora_a x` to what a weight makes of x. Its files of the Llama family hold the rows of the query
+and key weights in another order than transformers' (each head's two halves, which rotary embedding turns together, are
 interleaved), so the rows of those B's are put in that order too. Source: llama.cpp `conversion/llama.py` (`permute`),
 `convert_lora_to_gguf.py` and `src/llama-adapter.cpp`.
 """
@@ -42,7 +42,8 @@ _PARTS = {
 _MAX_CONFIG = 1 << 20
 _PROBE = "Once upon a time, in a small town by the sea, 17 people"
 _PROBED = 20
-"""Tokens whose probabilities are compared."""
+"""Tokens whose probabilities are compared, at each of the next few places."""
+_PLACES = 8
 
 
 @contextmanager
@@ -65,7 +66,7 @@ def converted(files: Mapping[str, str], base: str) -> Iterator[Path | None]:
 
 
 def convert(files: Mapping[str, str], base: str, target: Path) -> None:
-    """Writes the adapter's GGUF file. Its scale is multiplied into B: llama.cpp scales once more where a file says so."""
+    """Writes the adapter's GGUF file. The scale is multiplied into B: without an alpha llama.cpp adds B A x as it is."""
     if CONFIG not in files:
         raise Damaged(WEIGHTS, f"there is no {CONFIG} beside it")
     with Path(files[CONFIG]).open("rb") as file:
@@ -97,18 +98,21 @@ def check_effect(model: str, ask: Ask) -> None:
 def _logprobs(model: str, ask: Ask, scale: float) -> list[tuple[int, float]]:
     body: Json = {
         "prompt": _PROBE,
-        "n_predict": 1,
+        "n_predict": _PLACES,  # llama.cpp tells no probabilities where a token is a part of a letter
+        "ignore_eos": True,
         "temperature": 0,
         "n_probs": _PROBED,
         "cache_prompt": False,
         "lora": [{"id": 0, "scale": scale}],
     }
+    found: list[tuple[int, float]] = []
     for chunk in ask(body):
         for choice in chunk.get("choices", ()):
-            content = (choice.get("logprobs") or {}).get("content")
-            if content:
-                return [(one["id"], one["logprob"]) for one in content[0]["top_logprobs"]]
-    raise ModelFailed(model, "it did not answer the probe that tells whether its adapter does anything")
+            for place in (choice.get("logprobs") or {}).get("content") or ():
+                found += [(one["id"], one["logprob"]) for one in place["top_logprobs"]]
+    if not found:
+        raise ModelFailed(model, "it did not answer the probe that tells whether its adapter does anything")
+    return found
 
 
 class _Layout:

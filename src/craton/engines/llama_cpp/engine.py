@@ -56,8 +56,8 @@ class LlamaCppEngine:
 
     @classmethod
     def load(cls, spec: EngineSpec) -> LlamaCppEngine:
-        """Loads the model, and the adapter over it where its files hold one. The template is rendered once in the sandbox
-        before llama.cpp's own engine sees it.
+        """Loads the model, and the adapter over it where its files hold one. The template is rendered once in the
+        sandbox before llama.cpp's own engine sees it.
 
         Raises InvalidRequest for bad options or a template that fails, Damaged and ModelUnavailable for bad files,
         Unsupported for an adapter that changes nothing or would need what is not done here.

@@ -1,0 +1,15 @@
+"""A model that was found, and what it takes to load it."""
+
+from __future__ import annotations
+
+from msgspec import Struct
+
+from craton.core.model import ModelInfo
+
+
+class Target(Struct, frozen=True):
+    """key: tells loaded models apart. files: name in the repository -> blob digest."""
+
+    key: str
+    info: ModelInfo
+    files: dict[str, str] = {}

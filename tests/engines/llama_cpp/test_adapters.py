@@ -1,0 +1,189 @@
+"""LoRA adapters over GGUF bases: the numbers that come out, and what is refused."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import math
+import struct
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from craton.core.errors import Damaged, Unsupported
+from craton.core.model import ModelInfo
+from craton.engines.llama_cpp.engine import LlamaCppEngine
+from craton.engines.protocol import EngineSpec
+from tests.engines.llama_cpp.tiny_llama import TEMPLATE, VOCABULARY, Lora, logits, random_weights, write_gguf
+from tests.formats.makers import GgufMaker
+
+TOKENS = [1, 90, 170, 40, 263, 11, 270]
+
+
+@pytest.fixture(scope="module")
+def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("tiny") / "tiny.gguf"
+    write_gguf(path, random_weights())
+    return path
+
+
+def load(base: Path, adapter: dict[str, str]) -> LlamaCppEngine:
+    info = ModelInfo("acme/tuned", verbs=("chat",), engine="llama_cpp", context_length=128, chat_template=TEMPLATE)
+    files = {"tiny.gguf": str(base), **adapter}
+    return LlamaCppEngine.load(EngineSpec("llama_cpp", "acme/tuned", info, files, {"threads": 1, "parallel": 1}))
+
+
+def logprobs(base: Path, adapter: dict[str, str]) -> dict[int, float]:
+    """token -> log probability of being the next one, as llama.cpp says."""
+    engine = load(base, adapter)
+    try:
+        body = {"prompt": TOKENS, "n_predict": 1, "n_probs": VOCABULARY, "cache_prompt": False}
+        body["logit_bias"] = [[100, 1000]]  # llama.cpp tells nothing beside a byte that is no letter
+        [content] = [
+            choice["logprobs"]["content"][0]
+            for chunk in engine._server.ask(body)
+            for choice in chunk.get("choices", ())
+            if (choice.get("logprobs") or {}).get("content")
+        ]
+        return {one["id"]: one["logprob"] for one in content["top_logprobs"]}
+    finally:
+        asyncio.run(engine.close())
+
+
+def expected(weights: dict[str, np.ndarray]) -> dict[int, float]:
+    values = logits(weights, TOKENS)
+    return dict(enumerate(values - np.log(np.exp(values - values.max()).sum()) - values.max()))
+
+
+def difference(one: dict[int, float], other: dict[int, float]) -> float:
+    """The largest, over the tokens that llama.cpp tells of: all but a few."""
+    assert len(one) >= VOCABULARY - 3
+    return max(abs(one[token] - other[token]) for token in one)
+
+
+@pytest.mark.parametrize("stabilised", [False, True])
+def test_an_adapter_adds_what_the_paper_says_to_every_projection(base: Path, tmp_path: Path, stabilised: bool) -> None:
+    lora = Lora(rank=4, alpha=6, use_rslora=stabilised)
+    weights = random_weights()
+    plain, tuned = logprobs(base, {}), logprobs(base, lora.save(tmp_path / "adapter"))
+    assert difference(plain, expected(weights)) < 0.005
+    assert difference(tuned, expected(lora.merged(weights, 6 / math.sqrt(4) if stabilised else 6 / 4))) < 0.02
+    assert difference(tuned, plain) > 0.5
+
+
+def test_an_adapter_over_some_modules_changes_those_alone(base: Path, tmp_path: Path) -> None:
+    lora, weights = Lora(), random_weights()
+    lora.tensors = {name: values for name, values in lora.tensors.items() if "layers.1" in name and "k_proj" in name}
+    assert len(lora.tensors) == 2
+    told = logprobs(base, lora.save(tmp_path / "adapter"))
+    assert difference(told, expected(lora.merged(weights, 2.0))) < 0.02
+    assert difference(told, expected(weights)) > 0.05
+
+
+@pytest.mark.parametrize("kind", ["F16", "BF16"])
+def test_half_precision_is_read_as_what_it_is(base: Path, tmp_path: Path, kind: str) -> None:
+    lora, weights = Lora(), random_weights()
+    files = lora.save(tmp_path / "adapter")
+    for name, values in lora.tensors.items():
+        if kind == "F16":
+            lora.tensors[name] = values.astype(np.float16).astype(np.float32)
+        else:
+            lora.tensors[name] = (values.view(np.uint32) & 0xFFFF0000).view(np.float32)
+    save_as(Path(files["adapter_model.safetensors"]), lora.tensors, kind)
+    assert difference(logprobs(base, files), expected(lora.merged(weights, 2.0))) < 0.02
+
+
+def save_as(path: Path, tensors: dict[str, np.ndarray], kind: str) -> None:
+    header, data = {}, b""
+    for name, values in tensors.items():
+        raw = values.astype("<f2") if kind == "F16" else (values.view(np.uint32) >> 16).astype("<u2")
+        header[name] = {
+            "dtype": kind,
+            "shape": list(values.shape),
+            "data_offsets": [len(data), len(data) + raw.nbytes],
+        }
+        data += raw.tobytes()
+    encoded = json.dumps(header).encode()
+    path.write_bytes(struct.pack("<Q", len(encoded)) + encoded + data)
+
+
+def test_an_adapter_that_changes_nothing_is_refused(base: Path, tmp_path: Path) -> None:
+    lora = Lora()
+    for name in lora.tensors:
+        if "lora_B" in name:
+            lora.tensors[name][:] = 0
+    with pytest.raises(Unsupported, match="changes no logits"):
+        load(base, lora.save(tmp_path / "adapter"))
+
+
+def cut(name: str, tensors: dict[str, np.ndarray]) -> None:
+    found = next(key for key in tensors if name in key)
+    tensors[found] = np.ascontiguousarray(tensors[found][:-1])
+
+
+def spoil(tensors: dict[str, np.ndarray]) -> None:
+    next(iter(tensors.values()))[0, 0] = np.nan
+
+
+def renamed(tensors: dict[str, np.ndarray], old: str, new: str) -> None:
+    for name in [name for name in tensors if old in name]:
+        tensors[name.replace(old, new)] = tensors.pop(name)
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "said"),
+    [
+        (lambda it: cut("q_proj.lora_B", it), Damaged, "is for a weight of 63 x 64, the base's has 64 x 64"),
+        (lambda it: cut("q_proj.lora_A", it), Damaged, "do not go together"),
+        (lambda it: it.pop(next(iter(it))), Damaged, "only one of lora_A and lora_B"),
+        (lambda it: renamed(it, "layers.1", "layers.7"), Damaged, "has no mlp.down_proj in layer 7"),
+        (lambda it: renamed(it, "k_proj", "qkv_proj"), Unsupported, "self_attn.qkv_proj"),
+        (lambda it: renamed(it, "layers.1.self_attn.q_proj", "lm_head"), Unsupported, "lm_head"),
+        (lambda it: renamed(it, "lora_A", "lora_magnitude_vector"), Unsupported, "lora_magnitude_vector"),
+        (lambda it: it.clear(), Damaged, "no tensors"),
+        (spoil, Damaged, "not finite"),
+    ],
+)
+def test_tensors_that_do_not_fit_are_refused_by_name(
+    base: Path, tmp_path: Path, change: Callable[[dict[str, np.ndarray]], object], error: type[Exception], said: str
+) -> None:
+    lora = Lora()
+    change(lora.tensors)
+    with pytest.raises(error) as refused:
+        load(base, lora.save(tmp_path / "adapter"))
+    assert said in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("config", "error", "said"),
+    [
+        ({"use_dora": True}, Unsupported, "use_dora"),
+        ({"modules_to_save": ["lm_head"]}, Unsupported, "modules_to_save"),
+        ({"bias": "all"}, Unsupported, "bias='all'"),
+        ({"fan_in_fan_out": True}, Unsupported, "fan_in_fan_out"),
+        ({"alora_invocation_tokens": [1, 2]}, Unsupported, "alora_invocation_tokens"),
+        ({"something_of_2031": "on"}, Unsupported, "something_of_2031"),
+        ({"init_lora_weights": "pissa"}, Unsupported, "pissa"),
+        ({"alpha_pattern": {"q_proj": 3}}, Unsupported, "alpha_pattern"),
+        ({"peft_type": "IA3"}, Unsupported, "IA3"),
+        ({"task_type": "SEQ_CLS"}, Unsupported, "SEQ_CLS"),
+        ({"base_model_name_or_path": None}, Damaged, "base_model_name_or_path"),
+        ({"lora_alpha": 0}, Damaged, "lora_alpha"),
+        ({"lora_alpha": "8"}, Damaged, "lora_alpha"),
+    ],
+)
+def test_options_that_change_what_is_computed_are_refused_by_name(
+    base: Path, tmp_path: Path, config: dict[str, object], error: type[Exception], said: str
+) -> None:
+    with pytest.raises(error) as refused:
+        load(base, Lora(**config).save(tmp_path / "adapter"))  # type: ignore[arg-type]
+    assert said in str(refused.value)
+
+
+def test_a_base_of_an_unknown_architecture_takes_no_adapter(tmp_path: Path) -> None:
+    path = tmp_path / "other.gguf"
+    path.write_bytes(GgufMaker().model(architecture=GgufMaker().string("general.architecture", "phi3")))
+    with pytest.raises(Unsupported, match="'phi3'"):
+        load(path, Lora().save(tmp_path / "adapter"))
