@@ -26,7 +26,8 @@ class Bedrock:
     async def list_foundation_models(self, operation: Operation, request: Request, value: Json) -> Reply:
         region = claimed_region(request)
         models = await self._serving.models(request.authenticated)
-        described = [_describe(model, region) for model in models]
+        # Repositories that nothing here runs, and classifiers, are no models to Bedrock: it has no words for them.
+        described = [_describe(model, region) for model in models if not _OUTPUTS.keys().isdisjoint(model.verbs)]
         return operation.write({"modelSummaries": [model for model in described if _asked_for(model, value)]})
 
     async def get_foundation_model(self, operation: Operation, request: Request, value: Json) -> Reply:
