@@ -476,3 +476,27 @@ def test_the_command_line_uploads_and_downloads(firm: Company, tmp_path: Path, x
     hf("download", repo.path, "--local-dir", str(tmp_path / "target"))
     for path in ("w.safetensors", "notes.md"):
         assert (tmp_path / "target" / path).read_bytes() == (source / path).read_bytes()
+
+
+def test_clients_are_told_of_chunks_from_a_size_on(tmp_path: Path) -> None:
+    """A client of its own process, since what it reads of a file's chunks it keeps for as long as that lives."""
+    content = random.Random(7).randbytes(3_000_000)
+    (tmp_path / "large.bin").write_bytes(content)
+    with company(tmp_path / "home", '[hub]\nxet_above = "1MB"\n') as firm:
+        firm.alice.create_repo("alice/chunks")
+        firm.alice.upload_file(path_or_fileobj=tmp_path / "large.bin", path_in_repo="large.bin", repo_id="alice/chunks")
+        url = f"{firm.server.url}/alice/chunks/resolve/main/large.bin"
+        headers = httpx.head(url, headers={"authorization": f"Bearer {firm.alice.token}"}).headers
+        assert len(headers["x-xet-hash"]) == 64
+        assert headers["x-xet-refresh-route"].startswith(f"{firm.server.url}/api/models/alice/chunks/xet-read-token/")
+        script = (
+            "import sys; from huggingface_hub import hf_hub_download;"
+            "print(hf_hub_download('alice/chunks', 'large.bin', local_dir=sys.argv[1]))"
+        )
+        environment = {**os.environ, "HF_ENDPOINT": firm.server.url, "HF_TOKEN": str(firm.alice.token)}
+        environment |= {"HF_HOME": str(tmp_path / "client"), "HF_HUB_DISABLE_TELEMETRY": "1"}
+        command = [sys.executable, "-c", script, str(tmp_path / "there")]
+        subprocess.run(command, env=environment, check=True, capture_output=True, timeout=120)
+        assert (tmp_path / "there" / "large.bin").read_bytes() == content
+        metrics = firm.server.client().get("/metrics").text
+        assert [line for line in metrics.splitlines() if "GetXorbRange" in line]

@@ -60,6 +60,7 @@ credential = "qdrant"                     # its API key, stored with `craton key
 keep = "chunks"                           # of files uploaded as chunks; default: "plain", a copy that is read faster
 default_visibility = "private"            # of a repository whose maker does not say; "public": every tenant may read it
 anonymous = false                         # whether what is public may be read without a key
+xet_above = "46GiB"                       # from this size on, clients are told that a file can be had as chunks
 
 [hubs.huggingface]                        # a hub that is mirrored: what is asked for and not here comes from there
 endpoint = "https://huggingface.co"       # or another Craton's address
@@ -232,6 +233,7 @@ class HubSettings(Struct, frozen=True, forbid_unknown_fields=True):
     default_visibility: Literal["private", "public"] = "private"
     anonymous: bool = False
     keep: Literal["plain", "chunks"] = "plain"
+    xet_above: str = "46GiB"
 
 
 class MirrorSettings(Struct, frozen=True, forbid_unknown_fields=True):
@@ -318,6 +320,7 @@ def _check(settings: Settings, home: Path) -> None:
     """What types cannot say; at the start, so that no caller is told of the operator's mistakes."""
     if settings.server.memory:
         parse_bytes(settings.server.memory, "server.memory")
+    parse_bytes(settings.hub.xet_above, "hub.xet_above")
     _check_blobs(settings.blobs, settings.quotas)
     if settings.echo.script and not (home / settings.echo.script).is_file():
         raise InvalidRequest(f"there is no file {settings.echo.script!r}", "echo.script")

@@ -42,6 +42,7 @@ class RunningHub:
             self.reaching,
             self.collaboration.pulls,
             self.repositories.downloads.count,
+            self.xet.linked,
             self.mirroring.coming,
         )
         self.keeping = RunningKeeping(platform)

@@ -21,7 +21,7 @@ from craton.wire.huggingface.lfs import LfsRoutes
 from craton.wire.huggingface.lfs_passes import LfsPasses
 from craton.wire.huggingface.lfs_uploads import LfsUploads
 from craton.wire.huggingface.preupload import PreuploadRoutes
-from craton.wire.huggingface.resolve import Coming, ResolveRoutes, all_here
+from craton.wire.huggingface.resolve import Coming, Linked, ResolveRoutes, all_here
 from craton.wire.huggingface.writing import Writing
 
 SWEEP_SECONDS = 3600.0
@@ -38,9 +38,11 @@ class RunningTransfer:
         reaching: Reaching,
         pulls: PullRequests,
         count: Callable[[Reached], None],
+        linked: Linked,
         coming: Coming = all_here,
     ) -> None:
-        """count: is told of every file that is fetched. coming: brings what has yet to come from an upstream hub."""
+        """count: is told of every file that is fetched. linked: how else a file can be had. coming: brings what has yet
+        to come from an upstream hub."""
         database, blobs, hub = platform.database, platform.blobs, platform.hub
         self.passes = LfsPasses(Tickets(platform.keys, time.time))
         self.uploads = Uploads(database, blobs, platform.home.path / "uploads", time.time)
@@ -51,7 +53,7 @@ class RunningTransfer:
             LfsRoutes(writing, self.uploads, self.passes),
             LfsUploads(hub, self.uploads, self.passes),
             CommitRoutes(writing, hub),
-            ResolveRoutes(reaching, admission, hub, Sending(blobs), count, coming=coming),
+            ResolveRoutes(reaching, admission, hub, Sending(blobs), count, linked, coming),
         ]
         self._sweeping: asyncio.Task[None] | None = None
 

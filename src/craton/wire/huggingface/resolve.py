@@ -42,11 +42,12 @@ def all_here(_reached: Reached, _commit: str, _entry: TreeEntry, _start: int, _e
 
 
 class Found(Struct, frozen=True):
-    """commit: what the revision stands for."""
+    """commit: what the revision stands for. linked: headers that say how else the file can be had."""
 
     reached: Reached
     commit: str
     entry: TreeEntry
+    linked: Mapping[str, str] = {}
 
 
 class _Missing(Exception):  # carries the commit beside the error: clients remember what is not there
@@ -99,7 +100,7 @@ class ResolveRoutes:
         content = pointer(found.entry.digest, found.entry.size) if raw and found.entry.large else None
         headers = _described(found, content)
         if content is None:
-            headers |= self._linked(request, found.reached, found.commit, found.entry)
+            headers |= found.linked
         if is_known(request.headers, headers["etag"]):
             return Reply(304, b"", {name: headers[name] for name in ("etag", "x-repo-commit")})
         return await self._send(request, found, content, headers)
@@ -110,10 +111,11 @@ class ResolveRoutes:
         self._admission.check(tenant, reached)
         commit = self._hub.resolve(reached.owner, reached.repo, revision_of(request))
         try:
-            return Found(reached, commit, self._hub.entry(reached.owner, reached.repo, commit, path))
+            entry = self._hub.entry(reached.owner, reached.repo, commit, path)
         except (NotFound, InvalidRequest) as error:
             missing = error if isinstance(error, NotFound) else NotFound("file", path[:300])
             raise _Missing(commit, missing) from error
+        return Found(reached, commit, entry, self._linked(request, reached, commit, entry))
 
     async def _send(self, request: Request, found: Found, content: bytes | None, headers: dict[str, str]) -> Reply:
         size = found.entry.size if content is None else len(content)
