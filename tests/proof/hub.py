@@ -32,8 +32,8 @@ ABOUT = (
     "Each round starts a server on the same CRATON_HOME, has three processes with the stock huggingface_hub upload to "
     "it (regular files, Git LFS, Xet), and kills it with kill -9 at a random moment. Afterwards every commit that a "
     "client was told of must be there with its file's bytes, every file of every tree must be whole, and collections "
-    "with the clock moved on must leave exactly the bytes that rows need, which a scrub then finds whole. (kill -9 keeps "
-    "the page cache: what a power cut takes is the business of tests/store and tests/hub/keeping.)"
+    "with the clock moved on must leave exactly the bytes that rows need, which a scrub then finds whole. (kill -9 "
+    "keeps the page cache: what a power cut takes is the business of tests/store and tests/hub/keeping.)"
 )
 
 

@@ -1,8 +1,8 @@
 """From a request's credentials to its caller.
 
 One key works in three forms: as a bearer token (`Authorization: Bearer`, `x-api-key`, `api-key`), as a SigV4 pair in
-the Authorization header, and as a SigV4 pair in a presigned query. Some paths take passes as well: credentials that were
-derived from a key for them alone.
+the Authorization header, and as a SigV4 pair in a presigned query. Some paths take passes as well: credentials that
+were derived from a key for them alone.
 """
 
 from __future__ import annotations

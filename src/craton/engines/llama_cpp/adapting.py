@@ -66,7 +66,7 @@ def converted(files: Mapping[str, str], base: str) -> Iterator[Path | None]:
 
 
 def convert(files: Mapping[str, str], base: str, target: Path) -> None:
-    """Writes the adapter's GGUF file. The scale is multiplied into B: without an alpha llama.cpp adds B A x as it is."""
+    """Writes the adapter's GGUF file. The scale is in B already: without an alpha llama.cpp adds B A x as it is."""
     if CONFIG not in files:
         raise Damaged(WEIGHTS, f"there is no {CONFIG} beside it")
     with Path(files[CONFIG]).open("rb") as file:

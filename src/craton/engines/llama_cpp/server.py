@@ -56,7 +56,13 @@ class LlamaServer:
     def ask(self, body: Json) -> list[Json]:
         """The chunks of one completion. Blocks: for the time before there is an event loop."""
         chunks: list[Json] = []
-        self._native.handle_completions({**body, "stream": True}, lambda chunk: bool(chunks.append(chunk)))
+
+        def take(chunk: Json) -> bool:
+            """Whether to stop."""
+            chunks.append(chunk)
+            return False
+
+        self._native.handle_completions({**body, "stream": True}, take)
         return chunks
 
     async def stream(self, verb: Verb, body: Json) -> AsyncGenerator[Json, None]:
