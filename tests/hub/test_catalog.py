@@ -34,19 +34,20 @@ def admit(hub: Hub, owner: str, repo: RepoId, applicant: str) -> None:
         connection.execute(insert(access_requests).values(**values, created=0.0, granted=True, reason=""))
 
 
-def test_own_models_come_before_shared_ones_and_those_of_the_shared_tenant_last(
+def test_own_models_come_first_then_those_of_the_shared_tenant_then_what_others_share(
     hub: Hub, add: Callable[..., Add], gguf_maker: Any
 ) -> None:
     catalog, content = Catalog(Models(hub)), gguf_maker.model()
-    put(hub, add, SHARED_TENANT, content)
-    assert catalog.resolve("b", "acme/tiny").owner == SHARED_TENANT
     put(hub, add, "a", content)
-    assert catalog.resolve("b", "acme/tiny").owner == SHARED_TENANT  # a's is private
+    with pytest.raises(NotFound):
+        catalog.resolve("b", "acme/tiny")  # it is private
     hub.configure("a", TINY, private=False)
     assert catalog.resolve("b", "acme/tiny").owner == "a"
+    put(hub, add, SHARED_TENANT, content)  # nobody takes the place of what comes with Craton
     put(hub, add, "b", content)
-    assert [catalog.resolve(tenant, "acme/tiny").owner for tenant in ("a", "b", "c")] == ["a", "b", "a"]
-    for tenant, owner in (("a", "a"), ("b", "b"), ("c", "a")):
+    owners = [("a", "a"), ("b", "b"), ("c", SHARED_TENANT)]
+    assert [(tenant, catalog.resolve(tenant, "acme/tiny").owner) for tenant, _ in owners] == owners
+    for tenant, owner in owners:
         [listed] = catalog.listed(tenant)
         assert (listed.owner, listed.info.id, listed.info.verbs) == (owner, "acme/tiny", ("chat",))
 

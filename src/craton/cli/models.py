@@ -89,7 +89,8 @@ def unload(name: str, url: str | None, key: str | None, as_json: bool) -> None:
 def delete(name: str, yes: bool, key: str | None, as_json: bool) -> None:
     """Delete the model NAME with all its revisions."""
     from craton.access.policy import authorize
-    from craton.core.access import Action
+    from craton.core.access import SHARED_TENANT, Action
+    from craton.core.errors import Forbidden
     from craton.core.repo import RepoId
 
     if "@" in name:
@@ -99,6 +100,8 @@ def delete(name: str, yes: bool, key: str | None, as_json: bool) -> None:
         found = platform.catalog.resolve(who.tenant, name)
         info, owner = found.info, found.owner
         repo = RepoId("model", *info.repo.split("/", 1))
+        if owner not in {who.tenant, SHARED_TENANT}:
+            raise Forbidden(f"delete {info.id}, which belongs to somebody else")
         authorize(who, Action.WRITE if owner == who.tenant else Action.OPERATE)
         if not yes:
             _confirm(f"Delete {info.id} ({human_bytes(info.size_bytes)})?")

@@ -1,9 +1,10 @@
 """Whose repository a name means to a caller, and what the caller may do with it.
 
-A tenant's own repository comes first, then one that is mirrored from an upstream hub, then one that another tenant
-shares under that name (`private` is false), then one that was called so before it was moved, then one whose name
-differs in the case of its letters alone. What is not there and what another tenant keeps to itself are the same
-NotFound. Every query below `Hub` takes the owner that was found here, so no other module asks who may see what.
+A tenant's own repository comes first, then what comes with Craton, then one that is mirrored from an upstream hub, then
+one that another tenant shares under that name (`private` is false), then one that was called so before it was moved,
+then one whose name differs in the case of its letters alone. What is not there and what another tenant keeps to itself
+are the same NotFound. Every query below `Hub` takes the owner that was found here, so no other module asks who may see
+what.
 """
 
 from __future__ import annotations
@@ -117,7 +118,8 @@ def is_visible(columns: Any, tenant: str, mirrors: Sequence[str]) -> ColumnEleme
 
 
 def rank(owner: ColumnElement[str], tenant: str) -> ColumnElement[int]:
-    """Which of several owners' repositories a name means: the least. What an upstream hub calls so comes before what
-    another tenant does: nobody can put a model of his own in the place of a well-known one."""
+    """Which of several owners' repositories a name means: the least. What comes with Craton, and what an upstream hub
+    calls so, comes before what another tenant does: nobody can put a model of his own in the place of a well-known
+    one."""
     mirrored = owner.startswith(MIRRORED, autoescape=True)
-    return case((owner == tenant, 0), (mirrored, 1), (owner == SHARED_TENANT, 3), else_=2)
+    return case((owner == tenant, 0), (owner == SHARED_TENANT, 1), (mirrored, 2), else_=3)
