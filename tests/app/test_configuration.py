@@ -62,7 +62,7 @@ def test_a_server_starts_with_the_documented_example(tmp_path: Path) -> None:
     home = tmp_path / "home"
     home.mkdir()
     (home / "replies.yaml").write_text("rules:\n  - {when: {contains: ping}, reply: pong}")
-    lines = [line for line in EXAMPLE.splitlines() if not line.startswith("database")]
+    lines = [line for line in EXAMPLE.splitlines() if not line.startswith(("database", "replica"))]
     with serving(home, config="\n".join(lines)) as server:
         assert speak("openai", server).ask("echo", "ping") == "pong"
         with server.client() as client:
@@ -92,6 +92,9 @@ WRONG = {
     '[hubs.x]\nendpoint = "https://me:secret@example.com"': "hubs.x.endpoint",
     '[hubs."a:b"]\nallow = ["*"]': "hubs",
     '[hubs.x]\nkinds = ["bucket"]': "hubs",
+    '[blobs]\nurl = "bytes"': "blobs.url: it must be s3://bucket/prefix or an absolute path",
+    '[blobs]\nreplica = { url = "s3:///x" }': "blobs.replica.url: it names no bucket",
+    '[quotas]\ntenants = { red = "a lot" }': "quotas.tenants.red: 'a lot'",
     "[server": "",
     "\xff": "",
 }

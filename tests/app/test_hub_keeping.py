@@ -41,11 +41,9 @@ def near(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningServer]:
         far.craton("buckets", "create", "bytes")
         home = folder / "near"
         home.mkdir()
-        secret = f"{far.access_key_id}:{far.secret_access_key}"
-        with serving(home) as early:  # the credential must be there before the store is named
-            early.craton("keys", "credential", "set", "far", stdin=secret)
         config = CONFIG.format(endpoint=far.url, replica=folder / "replica")
         with serving(home, config=config) as running:
+            running.craton("keys", "credential", "set", "far", stdin=f"{far.access_key_id}:{far.secret_access_key}")
             yield running
 
 

@@ -97,7 +97,7 @@ def _round(home: Path, number: int, chance: random.Random, tally: Tally) -> None
             first = chance.choice(uploaders)
             assert first.stdout is not None
             line = first.stdout.readline()  # it works by now
-            assert line, "the uploader ended by itself"
+            assert line, f"the uploader ended by itself: {(home.parent / 'uploaders.log').read_text()[-3000:]}"
             time.sleep(chance.uniform(0.0, 1.5))
             os.kill(server.pid, signal.SIGKILL)
         finally:
@@ -116,9 +116,8 @@ def _round(home: Path, number: int, chance: random.Random, tally: Tally) -> None
 def _upload(server: RunningServer, name: str, kind: str) -> subprocess.Popen[str]:
     command = [sys.executable, "-m", "tests.proof.hub_uploader", server.url, server.token, name, kind]
     environment = {**server.environment, "HF_HOME": str(server.home.parent / "hf")}
-    return subprocess.Popen(
-        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True, cwd=ROOT
-    )
+    with (server.home.parent / "uploaders.log").open("ab") as log:
+        return subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=log, text=True, cwd=ROOT)
 
 
 def _check(home: Path, tally: Tally, acknowledged: list[tuple[str, str, str, str]]) -> None:

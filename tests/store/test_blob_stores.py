@@ -68,7 +68,7 @@ def in_bucket(server: Server, folder: Path, limit: int = 2**30) -> World:
         obstore.put(bucket_store, key, bytes(obstore.get(bucket_store, key).bytes())[:-1] + b"?")
 
     def opened() -> RemoteBlobs:
-        return RemoteBlobs(bucket_store, prefix, Cache(folder, limit))
+        return RemoteBlobs(lambda: bucket_store, prefix, Cache(folder, limit))
 
     return World(opened(), damage, opened)
 
@@ -236,7 +236,7 @@ def test_a_store_that_does_not_answer_acknowledges_nothing(tmp_path: Path) -> No
         closed.bind(("127.0.0.1", 0))
         endpoint = f"http://127.0.0.1:{closed.getsockname()[1]}"
     store = connect("blobs", endpoint, secret="a:b")
-    blobs = RemoteBlobs(store, "", Cache(tmp_path, 2**30))
+    blobs = RemoteBlobs(lambda: store, "", Cache(tmp_path, 2**30))
     with pytest.raises(StorageFull, match="did not answer"):
         blobs.put([b"x"])
 
@@ -277,3 +277,11 @@ def test_a_replica_that_cannot_be_written_holds_nobody_up(tmp_path: Path) -> Non
     digest = blobs.put([b"weights"]).digest
     assert (one.store.exists(digest), two.store.exists(digest)) == (True, False)
     assert {it.digest for it in ReplicatedBlobs(one.store, two.again()).catch_up()} == {digest}
+
+
+def test_whoever_must_know_is_told_what_another_process_did_a_moment_ago(s3: Server, tmp_path: Path) -> None:
+    mine, theirs = in_bucket(s3, tmp_path / "cache"), in_bucket(s3, tmp_path / "cache")
+    digest = mine.store.put([b"here a moment ago"]).digest
+    theirs.store.remove(digest)
+    assert not mine.store.exists(digest, fresh=True)
+    assert not mine.store.exists(digest), "and remembers it"

@@ -12,7 +12,7 @@ from craton.store.blobs.opening import Location, open_blobs
 
 
 def open_store(home: Home, settings: BlobSettings, secret: Callable[[str], str]) -> BlobStore:
-    """Asks no store yet. secret: gives the credential of that name. Raises NotFound when there is none."""
+    """Asks no store yet. secret: gives the credential of that name, raises NotFound when there is none."""
 
     def cache() -> Cache:
         return Cache(home.path / "blobs-cache", parse_bytes(settings.cache, "blobs.cache"))

@@ -74,6 +74,7 @@ fresh = 60                                # seconds for which a branch is believ
 [blobs]                                   # the bytes of all files; default: CRATON_HOME/blobs
 url = "s3://models/craton"                # or the absolute path of a folder
 endpoint = "https://s3.example.com"       # of an S3-compatible store; default: Amazon's
+region = "us-east-1"
 credential = "s3"                         # ACCESS_KEY:SECRET_KEY, stored with `craton keys credential set s3`
 cache = "50GiB"                           # of copies on this machine, when the store is elsewhere
 replica = { url = "/mnt/second/blobs" }   # where everything is kept once more, for repair; like [blobs], or a folder

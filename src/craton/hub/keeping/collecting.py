@@ -32,7 +32,7 @@ from craton.store.blobs import BlobStore, Listed
 from craton.store.database import Database
 
 BATCH = 200  # rows looked at in one transaction
-REMOVED_AT_ONCE = 50  # blobs, while all writers wait
+REMOVED_AT_ONCE = 20  # blobs, while all writers wait
 WARNED = 24 * 3600.0  # seconds that a row tells slow writers of a removal, at least
 
 

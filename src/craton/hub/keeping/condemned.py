@@ -26,7 +26,7 @@ def reprieve(connection: Connection, blobs: Blobs, digests: Iterable[str]) -> No
         found = condemned.c.digest.in_(wanted[start : start + BATCH])
         listed = connection.scalars(select(condemned.c.digest).where(found)).all()
         for digest in listed:
-            if not blobs.exists(digest):
+            if not blobs.exists(digest, fresh=True):
                 raise Throttled("The file was being removed when it came in; send it again.")
         if listed:
             connection.execute(delete(condemned).where(condemned.c.digest.in_(listed)))

@@ -7,6 +7,7 @@ to write a file, open a connection or start a process.
 
 from __future__ import annotations
 
+import os
 import pickletools
 import resource
 import sys
@@ -33,6 +34,7 @@ _FORBIDDEN = ("socket.", "subprocess.", "os.system", "os.exec", "os.fork", "os.p
 def main() -> None:
     parent, memory, format, path = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3], Path(sys.argv[4])
     die_with(parent)
+    os.nice(10)
     sys.dont_write_bytecode = True
     scanner: Any = None
     if format == "pickle":

@@ -42,8 +42,8 @@ class ChunkedBlobs:
     def at_hand(self, digest: str) -> Path | None:
         return self.plain.at_hand(digest)
 
-    def exists(self, digest: str) -> bool:
-        return self.plain.exists(digest) or self._size(digest) is not None
+    def exists(self, digest: str, *, fresh: bool = False) -> bool:
+        return self.plain.exists(digest, fresh=fresh) or self._size(digest) is not None
 
     def size(self, digest: str) -> int:
         try:

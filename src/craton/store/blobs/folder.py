@@ -99,7 +99,7 @@ class FolderBlobs:
             return None
         return place if self._verified.get(digest) == _mark(seen) else None
 
-    def exists(self, digest: str) -> bool:
+    def exists(self, digest: str, *, fresh: bool = False) -> bool:
         try:
             self._stat(digest)
         except (NotFound, Damaged):

@@ -72,7 +72,9 @@ class Blobs(Protocol):
         """
         ...
 
-    def exists(self, digest: str) -> bool: ...
+    def exists(self, digest: str, *, fresh: bool = False) -> bool:
+        """fresh: ask where it lives; without, a store that is elsewhere may answer as it was a minute ago."""
+        ...
 
     def size(self, digest: str) -> int:
         """Bytes. Raises NotFound."""

@@ -14,6 +14,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -32,10 +33,13 @@ ASIDE = "aside"
 
 
 class RemoteBlobs:
-    """prefix: of all keys, without a slash at its end. See `protocol.BlobStore`."""
+    """See `protocol.BlobStore`."""
 
-    def __init__(self, store: S3Store, prefix: str, cache: Cache, clock: Callable[[], float] = time.time) -> None:
-        self._store, self._prefix, self._cache, self._clock = store, prefix, cache, clock
+    def __init__(
+        self, connect: Callable[[], S3Store], prefix: str, cache: Cache, clock: Callable[[], float] = time.time
+    ) -> None:
+        """connect: called at the first use. prefix: of all keys, without a slash at its end."""
+        self._connect, self._prefix, self._cache, self._clock = connect, prefix, cache, clock
         self._known: OrderedDict[str, tuple[float, Listed]] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -78,9 +82,12 @@ class RemoteBlobs:
     def at_hand(self, digest: str) -> Path | None:
         return self._cache.known(checked(digest))
 
-    def exists(self, digest: str) -> bool:
+    def exists(self, digest: str, *, fresh: bool = False) -> bool:
         try:
-            self._stat(digest)
+            if fresh:
+                self.stat(digest)
+            else:
+                self._stat(digest)
         except (NotFound, Damaged):
             return False
         return True
@@ -149,6 +156,10 @@ class RemoteBlobs:
         return iter(())
 
     # --- inside ---------------------------------------------------------------------------------------------
+
+    @cached_property
+    def _store(self) -> S3Store:
+        return self._connect()
 
     def _send(self, temporary: Path, blob: Blob) -> None:
         import obstore

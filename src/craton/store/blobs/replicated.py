@@ -54,8 +54,8 @@ class ReplicatedBlobs:
     def at_hand(self, digest: str) -> Path | None:
         return self.first.at_hand(digest)
 
-    def exists(self, digest: str) -> bool:
-        return self.first.exists(digest) or self.second.exists(digest)
+    def exists(self, digest: str, *, fresh: bool = False) -> bool:
+        return self.first.exists(digest, fresh=fresh) or self.second.exists(digest, fresh=fresh)
 
     def size(self, digest: str) -> int:
         return self._healing(digest, self.first.size)
