@@ -63,7 +63,6 @@ def changed(maker: Any, **changes: bytes) -> dict[str, bytes]:
 
 
 UNSERVED: dict[str, Callable[[Any], dict[str, bytes]]] = {
-    "chat template": lambda m: changed(m, template=m.string("a", "b")),
     "bert": lambda m: changed(m, architecture=m.string("general.architecture", "bert")),
     "a part of a model": lambda m: changed(m, name=m.string("general.type", "adapter")),
     "split": lambda m: changed(m, name=m.number("split.count", 2)),
@@ -80,6 +79,13 @@ def test_what_no_engine_serves_is_kept_with_the_reason(local_hub: Hub, gguf_make
     assert (info.verbs, info.engine) == ((), "")
     assert info.details is not None
     assert reason in info.details["refused"]
+
+
+def test_a_base_model_without_a_chat_template_runs_under_an_adapter_alone(local_hub: Hub, gguf_maker: Any) -> None:
+    info = put(local_hub, changed(gguf_maker, template=gguf_maker.string("a", "b"))).info
+    assert (info.verbs, info.engine) == ((), "llama_cpp")
+    assert info.details is not None
+    assert "chat template" in info.details["refused"]
 
 
 @pytest.mark.parametrize(

@@ -45,6 +45,10 @@ NOT_CAUSAL = frozenset(
     | {"modern-bert", "neo-bert", "nomic-bert", "nomic-bert-moe", "t5", "t5encoder", "wavtokenizer-dec"}
 )
 """GGUF architectures that do not write text from left to right."""
+NO_TEMPLATE = (
+    "it has no chat template: a base model that completes text, which is not served yet; "
+    "an adapter that brings a template runs over it"
+)
 
 
 def describe(id: str, files: Mapping[str, TreeEntry], locate: Locate) -> ModelInfo:
@@ -83,19 +87,20 @@ def _gguf(id: str, header: GgufHeader) -> ModelInfo:
     types = Counter[str]()
     for tensor in header.tensors:
         types[tensor.dtype] += tensor.size
-    refused = _why_not_chat(header, architecture)
+    refused = _why_not_run(header, architecture)
+    template = _text(header, "tokenizer.chat_template", MAX_TEMPLATE + 1) or None
     details = {
         "name": _text(header, "general.name"),
         "tensor_types": dict(types.most_common()),
         "vocabulary": _vocabulary(header, architecture),
         "embedding_length": width,
-        "refused": refused,
+        "refused": refused or ("" if template else NO_TEMPLATE),
     }
     file_type = header.metadata.get("general.file_type")
     named = FILE_TYPES.get(file_type) if type(file_type) is int else None
     return ModelInfo(
         id=id,
-        verbs=() if refused else ("chat",),
+        verbs=("chat",) if template and not refused else (),
         engine="" if refused else "llama_cpp",
         format="gguf",
         architecture=architecture,
@@ -108,14 +113,14 @@ def _gguf(id: str, header: GgufHeader) -> ModelInfo:
         kv_heads=_whole(header, f"{architecture}.attention.head_count_kv") or heads,
         head_dimensions=_whole(header, f"{architecture}.attention.key_length")
         or (width // heads if width and heads else None),
-        chat_template=_text(header, "tokenizer.chat_template", MAX_TEMPLATE + 1) or None,
+        chat_template=template,
         license=_text(header, "general.license"),
         details={key: value for key, value in details.items() if value},
     )
 
 
-def _why_not_chat(header: GgufHeader, architecture: str) -> str:
-    """Why llama.cpp cannot chat with it; "" when it can."""
+def _why_not_run(header: GgufHeader, architecture: str) -> str:
+    """Why llama.cpp cannot write with it; "" when it can."""
     if not architecture or not header.tensors:
         return "it names no architecture or holds no tensors"
     kind = _text(header, "general.type") or "model"
@@ -129,8 +134,6 @@ def _why_not_chat(header: GgufHeader, architecture: str) -> str:
         or _whole(header, f"{architecture}.pooling_type")
     ):
         return f"GGUF models that embed or encode ({architecture}) are not served; import the safetensors files"
-    if not _text(header, "tokenizer.chat_template"):
-        return "it has no chat template: a base model that completes text, which is not served yet"
     return ""
 
 

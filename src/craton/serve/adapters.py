@@ -23,6 +23,9 @@ def over(adapter: Target, base: Target) -> Target:
             f"The adapter {adapter.info.id!r} over {info.id!r}",
             f"Its base has to be a GGUF model that is served here{f': {reason}' if reason else ''}.",
         )
+    template = adapter.info.chat_template or info.chat_template
+    if template is None:
+        raise Unsupported(f"The adapter {adapter.info.id!r}", f"Neither it nor {info.id!r} has a chat template.")
     weights = {name: digest for name, digest in base.files.items() if name.lower().endswith(".gguf")}
     own = adapter.info
     return Target(
@@ -34,11 +37,13 @@ def over(adapter: Target, base: Target) -> Target:
             revision=own.revision,
             base=f"{info.id}@{info.revision}" if info.revision else info.id,
             provider=own.provider or info.provider,
-            chat_template=own.chat_template or info.chat_template,
+            chat_template=template,
+            verbs=own.verbs,
             license=own.license or info.license,
             size_bytes=info.size_bytes + own.size_bytes,
             created=own.created,
-            details={**(info.details or {}), **(own.details or {})},
+            details={name: value for name, value in (info.details or {}).items() if name != "refused"}
+            | (own.details or {}),
         ),
         weights | {name: digest for name, digest in adapter.files.items() if not name.lower().endswith(".gguf")},
     )

@@ -86,7 +86,7 @@ def logits(weights: Weights, tokens: list[int]) -> NDArray[np.float64]:
     return last
 
 
-def write_gguf(path: Path, weights: Weights) -> None:
+def write_gguf(path: Path, weights: Weights, template: str | None = TEMPLATE) -> None:
     """As llama.cpp's converter writes it: a head's rows are put in pairs, one of each half."""
     writer = gguf.GGUFWriter(path, "llama")
     writer.add_context_length(128)
@@ -105,7 +105,8 @@ def write_gguf(path: Path, weights: Weights) -> None:
     writer.add_token_list(["<unk>", "<s>", "</s>", *letters, *words])
     writer.add_token_scores([0.0] * VOCABULARY)
     writer.add_token_types([2, 3, 3, *[6] * 256, *[1] * len(words)])
-    writer.add_chat_template(TEMPLATE)
+    if template is not None:
+        writer.add_chat_template(template)
     tensors = {
         "token_embd.weight": weights["embed_tokens.weight"],
         "output_norm.weight": weights["norm.weight"],
