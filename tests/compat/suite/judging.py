@@ -28,7 +28,9 @@ REASONS = {
     r"test_create_repo_private_by_default": "one organization of the Hub's own test server makes repositories private",
     r"test_whoami_with_passing_token": "an organization is a namespace here, and has no other name to be shown by",
     r"RelativePaths": "a backslash in a path is refused: it is a separator on some of the machines that will write it",
-    r"test_xet_file_skips_per_file_head|TestXet": "chunks are offered from `[hub] xet_above` on, by default for very large files alone",
+    r"test_xet_file_skips_per_file_head|TestXet": (
+        "chunks are offered from `[hub] xet_above` on, by default for very large files alone"
+    ),
     r"TestUniqueRequestId": "a request's id is the server's own: what a client sends cannot name lines of its log",
 }
 """Part of a test's id -> why it does not pass, where that is meant."""
