@@ -54,8 +54,8 @@ def logprobs(base: Path, adapter: dict[str, str]) -> dict[int, float]:
         asyncio.run(engine.close())
 
 
-def expected(weights: dict[str, np.ndarray]) -> dict[int, float]:
-    values = logits(weights, TOKENS)
+def expected(weights: dict[str, np.ndarray], architecture: str = "llama") -> dict[int, float]:
+    values = logits(weights, TOKENS, architecture)
     return dict(enumerate(values - np.log(np.exp(values - values.max()).sum()) - values.max()))
 
 
@@ -71,6 +71,16 @@ def test_an_adapter_adds_what_the_paper_says_to_every_projection(base: Path, tmp
     plain, tuned = logprobs(base, {}), logprobs(base, lora.save(tmp_path / "adapter"))
     assert difference(plain, expected(weights)) < 0.005
     assert difference(tuned, expected(lora.merged(weights, 6 / math.sqrt(4) if stabilised else 6 / 4))) < 0.02
+    assert difference(tuned, plain) > 0.5
+
+
+@pytest.mark.parametrize("architecture", ["qwen2", "qwen3"])
+def test_so_it_is_over_bases_that_keep_their_rows_in_order(tmp_path: Path, architecture: str) -> None:
+    path, weights, lora = tmp_path / "qwen.gguf", random_weights(), Lora(rank=4, alpha=6)
+    write_gguf(path, weights, architecture=architecture)
+    plain, tuned = logprobs(path, {}), logprobs(path, lora.save(tmp_path / "adapter"))
+    assert difference(plain, expected(weights, architecture)) < 0.02
+    assert difference(tuned, expected(lora.merged(weights, 1.5), architecture)) < 0.02
     assert difference(tuned, plain) > 0.5
 
 

@@ -1,4 +1,4 @@
-"""A tiny random Llama in transformers' layout: written as GGUF, computed with numpy alone, and with LoRA over it."""
+"""A tiny random Llama or Qwen in transformers' layout: written as GGUF, computed with numpy, with LoRA over it."""
 
 from __future__ import annotations
 
@@ -48,8 +48,9 @@ def random_weights(seed: int = 3) -> Weights:
     return weights
 
 
-def logits(weights: Weights, tokens: list[int]) -> NDArray[np.float64]:
-    """Of the token after these, in float64. Rotary embedding as transformers has it: the halves of a head together."""
+def logits(weights: Weights, tokens: list[int], architecture: str = "llama") -> NDArray[np.float64]:
+    """Of the token after these, in float64. Rotary embedding as transformers has it: the halves of a head together.
+    Qwen3 brings each head's queries and keys to one length before it."""
     weights = {name: values.astype(np.float64) for name, values in weights.items()}
 
     def norm(name: str, rows: NDArray[Any]) -> NDArray[Any]:
@@ -71,6 +72,8 @@ def logits(weights: Weights, tokens: list[int]) -> NDArray[np.float64]:
         query, key, value = (
             (seen @ weights[f"{name}.self_attn.{part}_proj.weight"].T).reshape(length, -1, SIZE) for part in "qkv"
         )
+        if architecture == "qwen3":
+            query, key = (rows / np.sqrt((rows**2).mean(-1, keepdims=True) + EPSILON) for rows in (query, key))
         query, key = turned(query), turned(key)
         mixed = np.zeros_like(query)
         for head in range(HEADS):
@@ -86,9 +89,9 @@ def logits(weights: Weights, tokens: list[int]) -> NDArray[np.float64]:
     return last
 
 
-def write_gguf(path: Path, weights: Weights, template: str | None = TEMPLATE) -> None:
-    """As llama.cpp's converter writes it: a head's rows are put in pairs, one of each half."""
-    writer = gguf.GGUFWriter(path, "llama")
+def write_gguf(path: Path, weights: Weights, template: str | None = TEMPLATE, architecture: str = "llama") -> None:
+    """As llama.cpp's converter writes it: a Llama's rows of a head are put in pairs, one of each half."""
+    writer = gguf.GGUFWriter(path, architecture)
     writer.add_context_length(128)
     writer.add_embedding_length(HIDDEN)
     writer.add_block_count(LAYERS)
@@ -96,6 +99,8 @@ def write_gguf(path: Path, weights: Weights, template: str | None = TEMPLATE) ->
     writer.add_head_count(HEADS)
     writer.add_head_count_kv(KV_HEADS)
     writer.add_rope_dimension_count(SIZE)
+    writer.add_key_length(SIZE)
+    writer.add_value_length(SIZE)
     writer.add_rope_freq_base(THETA)
     writer.add_layer_norm_rms_eps(EPSILON)
     writer.add_vocab_size(VOCABULARY)
@@ -119,6 +124,10 @@ def write_gguf(path: Path, weights: Weights, template: str | None = TEMPLATE) ->
         for part, (name, _, _) in PROJECTIONS.items():
             tensors[f"{theirs}.{name}.weight"] = weights[f"{ours}.{part}.weight"]
         for name, heads in (("attn_q", HEADS), ("attn_k", KV_HEADS)):
+            if architecture == "qwen3":
+                tensors[f"{theirs}.{name}_norm.weight"] = np.ones(SIZE, dtype=np.float32)
+            if architecture != "llama":
+                continue
             rows = tensors[f"{theirs}.{name}.weight"]
             order = [
                 head * SIZE + half * SIZE // 2 + pair
@@ -127,6 +136,10 @@ def write_gguf(path: Path, weights: Weights, template: str | None = TEMPLATE) ->
                 for half in (0, 1)
             ]
             tensors[f"{theirs}.{name}.weight"] = rows[order]
+    if architecture == "qwen2":
+        for layer in range(LAYERS):
+            for name, heads in (("attn_q", HEADS), ("attn_k", KV_HEADS), ("attn_v", KV_HEADS)):
+                tensors[f"blk.{layer}.{name}.bias"] = np.zeros(heads * SIZE, dtype=np.float32)
     for name, values in tensors.items():
         writer.add_tensor(name, np.ascontiguousarray(values))
     writer.write_header_to_file()
