@@ -27,7 +27,12 @@ from tests.servers import RunningServer, serving
 HERE = Path(__file__).resolve().parent
 REPORT = HERE.parents[1] / "docs" / "proof" / "compat.md"
 SUITE_REPORT = REPORT.with_name("hub_suite.md")
-CONFIG = '[echo]\nscript = "script.yaml"\n'
+CONFIG = """
+[echo]
+script = "script.yaml"
+[hub]
+xet_above = "1MiB"  # so that downloads of the scenarios' large files go through Xet
+"""
 SCENARIO_SECONDS = 300.0
 
 
@@ -81,6 +86,9 @@ def _run_scenario(generation: Generation, python: Path, server: RunningServer) -
     environment = {name: server.environment[name] for name in names if name in server.environment}
     # Nothing of the user's settings reaches the clients; no metadata service is asked for credentials.
     environment |= {"CRATON_URL": server.url, "CRATON_TOKEN": server.token, "AWS_EC2_METADATA_DISABLED": "true"}
+    # The hub's clients read these when they are imported; nobody is told of calls, no index is asked for newer clients.
+    environment |= {"HF_ENDPOINT": server.url, "HF_TOKEN": server.token}
+    environment |= {"HF_HUB_DISABLE_TELEMETRY": "1", "HF_HUB_DISABLE_UPDATE_CHECK": "1"}
     command = [str(python), str(HERE / "scenarios" / f"{generation.scenario}.py")]
     try:
         done = subprocess.run(

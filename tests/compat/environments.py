@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import shutil
 import subprocess
 import sys
@@ -29,7 +30,9 @@ def python_of(generation: Generation) -> Path:
     if uv is not None:
         _run([uv, "venv", "--quiet", "--python", sys.executable, str(folder)])
         until = ["--exclude-newer", generation.until] if generation.until else []
-        _run([uv, "pip", "install", "--quiet", "--python", str(python), *until, *generation.requirements])
+        # uv does not read pip's settings: a CPU build of torch that pip would find on this machine is taken here too.
+        found = [part for link in os.environ.get("PIP_FIND_LINKS", "").split() for part in ("--find-links", link)]
+        _run([uv, "pip", "install", "--quiet", "--python", str(python), *found, *until, *generation.requirements])
     else:
         _run([sys.executable, "-m", "venv", str(folder)])
         _run([str(python), "-m", "pip", "install", "--quiet", *generation.requirements])

@@ -60,6 +60,18 @@ GENERATIONS = (
         "s3_libraries", ("s3fs==2026.9.0", "smart-open==9.0.2", "minio==7.2.20", "obstore==0.12.1", "boto3==1.43.117")
     ),
     Generation("s3_arrow", ("pyarrow==26.0.1", "duckdb==2.0.0")),
+    Generation("hub_client", ("huggingface_hub==0.36.2",), "2026-02-20"),
+    Generation("hub_client", ("huggingface_hub==1.19.0",), "2026-06-20"),
+    Generation("hub_client", ("huggingface_hub==1.29.0",), "2026-09-05"),
+    Generation("hub_client", ("huggingface_hub==2.4.0",)),
+    Generation("hub_without_xet", ("huggingface_hub==2.4.0",)),
+    Generation("hub_cli", ("huggingface_hub==1.29.0",), "2026-09-05"),
+    Generation("hub_cli", ("huggingface_hub==2.4.0",)),
+    Generation("hub_datasets", ("datasets==3.6.0",), "2025-07-01"),
+    Generation("hub_datasets", ("datasets==4.8.5",), "2026-05-01"),
+    Generation("hub_datasets", ("datasets==5.2.0",)),
+    Generation("hub_transformers", ("transformers==5.23.0", "peft==0.21.2", "torch==2.13.0")),
+    Generation("hub_diffusers", ("diffusers==0.42.1", "transformers==5.23.0", "torch==2.13.0")),
 )
 
 KNOWN_LIMITS: dict[tuple[str, str], str] = {

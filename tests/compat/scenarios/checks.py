@@ -66,7 +66,7 @@ def _status(error: Exception) -> Any:
     response = getattr(error, "response", None)
     if isinstance(response, dict):  # botocore's
         return response["ResponseMetadata"]["HTTPStatusCode"]
-    return getattr(error, "status_code", None)
+    return getattr(error, "status_code", None) or getattr(response, "status_code", None)  # the latter huggingface_hub's
 
 
 def run(checks: list[Callable[[], None]]) -> None:
