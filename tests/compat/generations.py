@@ -74,7 +74,15 @@ GENERATIONS = (
     Generation("hub_diffusers", ("diffusers==0.42.1", "transformers==5.23.0", "torch==2.13.0")),
 )
 
+OVER_LFS = (
+    "This generation uses Xet when the answer to its Git LFS batch chooses it, which Craton does not: hf_xet before 1.4 "
+    "speaks routes without a version, and the batch does not tell which hf_xet is there. Large files go over Git LFS, "
+    "whole, and are read the same way. Later generations take Xet without asking."
+)
+
 KNOWN_LIMITS: dict[tuple[str, str], str] = {
+    ("huggingface_hub 0.36.2", "large files come as chunks"): OVER_LFS,
+    ("huggingface_hub 1.19.0", "large files come as chunks"): OVER_LFS,
     ("anthropic 0.39.0", "a stream tells the input tokens"): (
         "The prompt's tokens are known last, and told in message_delta (`message_start` says 0). This generation reads "
         "them from message_start alone; whole answers, count_tokens and later generations have them."

@@ -30,6 +30,7 @@ MEMBERS: dict[str, Member] = {
     "downloads": lambda found: found.downloads,
     "downloadsAllTime": lambda found: found.all_downloads,
     "cardData": lambda found: found.card.fields,
+    "xetEnabled": lambda found: True,  # huggingface_hub 0.x asks, before it uploads a large folder
 }
 """Of repositories of every kind."""
 
