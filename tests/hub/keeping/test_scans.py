@@ -6,6 +6,7 @@ import io
 import os
 import pickle
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -60,11 +61,14 @@ FILES = {
 
 
 @pytest.fixture
-def scans(database: Database, tmp_path: Path) -> tuple[World, SecurityScans, Scanner]:
+def scans(tmp_path: Path) -> Iterator[tuple[World, SecurityScans, Scanner]]:
+    """On SQLite alone: every file is a process, and none of it turns on the database."""
+    database = Database.at(tmp_path / "craton.db")
     world = World(database, tmp_path / "blobs")
     found = SecurityScans(database, world.clock)
     world.hub = Hub(database, world.blobs, world.clock, (found.hear,))
-    return world, found, Scanner(database, world.blobs, world.clock)
+    yield world, found, Scanner(database, world.blobs, world.clock)
+    database.close()
 
 
 def test_what_files_are_is_found_after_the_commit_and_nothing_is_run(
