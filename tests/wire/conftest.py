@@ -127,7 +127,7 @@ def _info(name: str) -> ModelInfo:
 class OneKey:
     """An `Authenticator` that knows TOKEN."""
 
-    def precheck(self, request: Request) -> Caller | None:
+    def precheck(self, request: Request, route: Route | None = None) -> Caller | None:
         if bearer_token(request) != TOKEN:
             raise Unauthenticated("The API key is not valid.")
         return Caller("acme", "CRTN1", KeyRole.ADMIN)

@@ -31,6 +31,7 @@ TABLE: dict[type[CratonError], Row] = {
     errors.OutgoingRefused: Row(403, "permission_error"),
     errors.NotFound: Row(404, "not_found_error"),
     errors.Conflict: Row(409, "invalid_request_error", retry=False),
+    errors.Stale: Row(409, "invalid_request_error", retry=False),
     errors.TooLarge: Row(413, "request_too_large"),
     errors.Throttled: Row(429, "rate_limit_error"),
     errors.ModelUnavailable: Row(529, "overloaded_error"),
