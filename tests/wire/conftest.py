@@ -32,7 +32,7 @@ from craton.wire.anthropic.errors import write_error as write_anthropic_error
 from craton.wire.authentication import bearer_token
 from craton.wire.fallback import Fallback
 from craton.wire.gateway import Gateway
-from craton.wire.http import Reply, Request
+from craton.wire.http import Reply, Request, Route
 from craton.wire.openai import OpenAIDialect
 from craton.wire.openai.errors import write_error as write_openai_error
 from craton.wire.router import Router

@@ -33,6 +33,7 @@ TABLE: dict[type[CratonError], Row] = {
     errors.Conflict: Row(409, "invalid_request_error", retry=False),
     errors.Stale: Row(409, "invalid_request_error", retry=False),
     errors.TooLarge: Row(413, "request_too_large"),
+    errors.QuotaExceeded: Row(413, "request_too_large"),
     errors.Throttled: Row(429, "rate_limit_error"),
     errors.ModelUnavailable: Row(529, "overloaded_error"),
     errors.ModelFailed: Row(500, "api_error"),

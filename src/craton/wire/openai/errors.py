@@ -34,6 +34,7 @@ TABLE: dict[type[CratonError], Row] = {
     errors.Conflict: Row(409, "invalid_request_error", "conflict", retry=False),
     errors.Stale: Row(409, "invalid_request_error", "conflict", retry=False),
     errors.TooLarge: Row(413, "invalid_request_error", "request_too_large"),
+    errors.QuotaExceeded: Row(413, "invalid_request_error", "request_too_large"),
     errors.Throttled: Row(429, "rate_limit_error", "rate_limit_exceeded"),
     errors.ModelUnavailable: Row(503, "server_error", "model_unavailable"),
     errors.ModelFailed: Row(500, "server_error", "model_failed"),
