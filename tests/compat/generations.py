@@ -75,14 +75,17 @@ GENERATIONS = (
 )
 
 OVER_LFS = (
-    "This generation uses Xet when the answer to its Git LFS batch chooses it, which Craton does not: hf_xet before 1.4 "
-    "speaks routes without a version, and the batch does not tell which hf_xet is there. Large files go over Git LFS, "
-    "whole, and are read the same way. Later generations take Xet without asking."
+    "This generation uses Xet when the answer to its Git LFS batch chooses it, which Craton does not: old hf_xet "
+    "(1.1.5, 1.2.0) speaks routes without a version, and the batch does not tell which hf_xet is there. Large files go "
+    "over Git LFS, whole, and are read the same way. Later generations take Xet without asking."
 )
 
 KNOWN_LIMITS: dict[tuple[str, str], str] = {
     ("huggingface_hub 0.36.2", "large files come as chunks"): OVER_LFS,
     ("huggingface_hub 1.19.0", "large files come as chunks"): OVER_LFS,
+    ("datasets 4.8.5", "streamed"): (
+        "This generation's `skip` over several shards gives too many rows, also over local files. In 5.2.0 it is right."
+    ),
     ("anthropic 0.39.0", "a stream tells the input tokens"): (
         "The prompt's tokens are known last, and told in message_delta (`message_start` says 0). This generation reads "
         "them from message_start alone; whole answers, count_tokens and later generations have them."

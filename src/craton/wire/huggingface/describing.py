@@ -30,7 +30,7 @@ MEMBERS: dict[str, Member] = {
     "downloads": lambda found: found.downloads,
     "downloadsAllTime": lambda found: found.all_downloads,
     "cardData": lambda found: found.card.fields,
-    "xetEnabled": lambda found: True,  # huggingface_hub 0.x asks, before it uploads a large folder
+    "xetEnabled": lambda found: False,  # who asks (huggingface_hub 0.x) may bring an hf_xet of an older protocol
 }
 """Of repositories of every kind."""
 
