@@ -98,7 +98,7 @@ async def test_a_failure_is_tried_again_ever_later_and_given_up(queue: Queue) ->
     queue.behave = fail
     waits = []
     for attempt in range(1, MAX_ATTEMPTS + 1):
-        await queue.work(0.15)
+        await queue.work(0.6)
         assert len(queue.heard) == attempt
         [(attempts, due)] = queue.waiting()
         assert attempts == attempt
@@ -109,7 +109,7 @@ async def test_a_failure_is_tried_again_ever_later_and_given_up(queue: Queue) ->
     assert waits == pytest.approx([5 * 4**number for number in range(MAX_ATTEMPTS - 1)])
     assert queue.waiting() == [(MAX_ATTEMPTS, None)]
     queue.now += 8 * 86400
-    await queue.work(0.15)
+    await queue.work(0.6)
     assert queue.waiting() == []
     assert len(queue.heard) == MAX_ATTEMPTS
 
@@ -125,10 +125,10 @@ async def test_what_was_taken_by_one_who_died_is_taken_again(queue: Queue) -> No
     deliverer.start()
     await asyncio.sleep(0.2)
     await deliverer.stop()  # it leaves what is under way, as one that is killed does
-    await queue.work(0.15)
+    await queue.work(0.6)
     assert queue.heard == [("one", "taken")]
     queue.now += LEASE
-    await queue.work(0.15)
+    await queue.work(0.6)
     assert queue.heard == [("one", "taken"), ("one", "alice/model")]
     assert queue.waiting() == []
 
@@ -157,10 +157,10 @@ async def test_one_that_is_disabled_hears_nothing_and_a_deleted_one_is_forgotten
     queue.happen("before")
     queue.webhooks.switch("alice", id, disabled=True)
     queue.happen("meanwhile")
-    await queue.work(0.15)
+    await queue.work(0.6)
     assert queue.heard == []
     queue.webhooks.switch("alice", id, disabled=False)
-    await queue.work(0.15)
+    await queue.work(0.6)
     assert queue.heard == [("one", "alice/before")]
     queue.happen("after")
     queue.webhooks.delete("alice", id)
