@@ -140,7 +140,6 @@ class Database:
         cursor.execute("PRAGMA synchronous=FULL")
         cursor.execute("PRAGMA fullfsync=ON")
         cursor.execute("PRAGMA foreign_keys=ON")
-        cursor.execute("PRAGMA cache_size=-16384")  # KiB for each connection; 2,000 hold not even one question's pages
         cursor.close()
 
     def _configure_postgres(self, connection: Any, _record: Any) -> None:

@@ -20,6 +20,6 @@ class EdgeSettings(Struct, frozen=True):
     flush_after: int = 50_000
     hang_seconds: float = 180.0
     start_seconds: float = 60.0
-    ef: int = 256
+    ef: int = 128
     ef_construct: int = 128
     free_bytes: int = 256 * 1024 * 1024
