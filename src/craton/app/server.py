@@ -23,6 +23,9 @@ from craton.wire.gateway import MAX_HEADERS, MAX_PATH
 
 GRACE_SECONDS = 10  # for requests in flight when the server is told to stop
 _TOO_LARGE = b"HTTP/1.1 431 Request Header Fields Too Large\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+# Longer than clients and load balancers keep an idle connection (httpx 5 s, AWS's balancers 60 s): whoever closes first
+# must be the one who knows that no request is on its way, or that request meets a closed door.
+KEEP_ALIVE_SECONDS = 75
 _FRAMING_PER_BYTE = 8  # of a chunked body: enough for chunks of one byte each
 
 
@@ -107,6 +110,7 @@ def run(application: Any, listener: socket.socket, address_file: Path, on_ready:
         log_config=None,
         server_header=False,
         timeout_graceful_shutdown=GRACE_SECONDS,
+        timeout_keep_alive=KEEP_ALIVE_SECONDS,
         backlog=2048,
     )
     url = url_of(listener)
