@@ -16,7 +16,7 @@ LAYERS: tuple[frozenset[str], ...] = (
     frozenset({"cli"}),
     frozenset({"lessons", "app"}),
     frozenset({"wire"}),
-    frozenset({"knowledge"}),
+    frozenset({"knowledge", "training"}),
     frozenset({"serve"}),
     frozenset({"data"}),
     frozenset({"hub", "engines", "access", "buckets", "jobs", "index"}),

@@ -1,0 +1,1 @@
+"""Runs what training made: rows in, predictions out."""

@@ -1,0 +1,1 @@
+"""Training: one specification, eight methods, one kind of artifact."""

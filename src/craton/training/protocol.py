@@ -1,0 +1,81 @@
+"""What a method is given and what it gives back. A trainer knows nothing of jobs, tables or the hub."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from craton.core.predicting import Field
+from craton.engines.predictor.protocol import Predictor
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+
+    Embed = Callable[[list[str]], np.ndarray[Any, Any]]
+    """Texts -> unit vectors, shape (texts, components), float32."""
+
+
+class Run(Protocol):
+    """The run as a trainer sees it. All calls are quick and safe in threads."""
+
+    def check(self) -> None:
+        """Call at every step: raises JobCancelled, JobLost when the run is to stop."""
+        ...
+
+    def progress(self, done: int, total: int | None, unit: str) -> None: ...
+
+    def metric(self, name: str, value: float, step: int | None = None) -> None:
+        """A point of a curve, or (step None) a figure of the whole run. Not finite: kept as it is, and shown."""
+        ...
+
+    def parameter(self, name: str, value: Any) -> None: ...
+
+    def log(self, message: str) -> None: ...
+
+    def warn(self, message: str) -> None:
+        """For what the user must see: it is in the log, the report and the answer of `craton train`."""
+        ...
+
+    @property
+    def folder(self) -> Path:
+        """For checkpoints: kept over the attempts of this run, removed at its end. Write beside a file, then replace it."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Tables:
+    """Rows as frames. fields: of the features, in order. Only the splits that were asked for hold rows.
+
+    text fields hold strings; `embedded` says which of them are to be embedded, by `embed`.
+    """
+
+    train: pd.DataFrame
+    validation: pd.DataFrame
+    test: pd.DataFrame
+    fields: tuple[Field, ...]
+    target: Field | None
+    embed: Embed | None = None
+    sensitive: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Figure:
+    """A picture for the report. name: of the file, without its ending. data: what is drawn, as JSON."""
+
+    name: str
+    title: str
+    png: bytes
+    data: Any = None
+
+
+@dataclass(frozen=True, slots=True)
+class Trained:
+    """metrics: on the test rows, by name. notes: sentences for the model card (limits, what was left out)."""
+
+    predictor: Predictor
+    metrics: dict[str, float]
+    figures: list[Figure] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)

@@ -1,0 +1,1 @@
+"""What is to be trained, on what, judged how: one document, whichever the method."""
