@@ -41,7 +41,7 @@ class Run(Protocol):
 
     @property
     def folder(self) -> Path:
-        """For checkpoints: kept over the attempts of this run, removed at its end. Write beside a file, then replace it."""
+        """For checkpoints: kept over the attempts of this run, removed at its end. Write beside a file, then rename."""
         ...
 
 

@@ -62,7 +62,7 @@ class Reinforcement(Common, frozen=True, tag="reinforcement"):
 
     environment: str
     model: Model = Model("ppo")
-    steps: int
+    steps: int = 100_000
     environment_params: dict[str, Any] = field(default_factory=dict)
     solved: float | None = None  # mean reward that counts as solved; None for what gymnasium says of it
     episodes: int = 20  # that the finished policy is judged on
