@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from craton.core.predicting import Field
 from craton.engines.predictor.protocol import Predictor
@@ -37,6 +37,14 @@ class Run(Protocol):
 
     def warn(self, message: str) -> None:
         """For what the user must see: it is in the log, the report and the answer of `craton train`."""
+        ...
+
+    def checkout(self, kind: Literal["model", "space"], ref: str) -> Path:
+        """A folder with the files of a repository that the run's tenant may read ("acme/churn@main"; a starter model by
+        its bare name), to be read only, kept to the end of this attempt. A space must be the tenant's own.
+
+        Raises NotFound, Forbidden.
+        """
         ...
 
     @property
@@ -73,9 +81,14 @@ class Figure:
 
 @dataclass(frozen=True, slots=True)
 class Trained:
-    """metrics: on the test rows, by name. notes: sentences for the model card (limits, what was left out)."""
+    """metrics: on the test rows, by name. notes: sentences for the model card (limits, what was left out).
 
-    predictor: Predictor
+    predictor: None when the artifact is no predictor but an ordinary repository that an engine serves already (a tuned
+    encoder): its files lie in `folder` then, and there is no model.json beside them.
+    """
+
+    predictor: Predictor | None
     metrics: dict[str, float]
     figures: list[Figure] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
+    folder: Path | None = None
