@@ -1,0 +1,1 @@
+"""Labels known for all rows: classification and regression."""
