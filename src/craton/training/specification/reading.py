@@ -133,7 +133,7 @@ def _structs_at(root: type[Struct], path: str) -> Iterator[type[Struct]]:
     """The structures that a mapping at this place can be ("data.split", "members[...]")."""
     kinds: list[Any] = [root]
     for name in re.findall(r"[^.\[\]]+", path):
-        if name != "...":
+        if name != "..." and not name.isdecimal():
             kinds = [_hints(kind)[name] for kind in kinds if _is_struct(kind) and name in _hints(kind)]
         kinds = [inner for kind in kinds for inner in _unfolded(kind)]
     yield from (kind for kind in kinds if _is_struct(kind))
