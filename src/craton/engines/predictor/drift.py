@@ -1,0 +1,213 @@
+"""Do live rows still look like those that a model was trained on? Counted in bins, compared bin by bin.
+
+Training counts its rows once (`reference_of`; the manifest keeps it as parameters["reference"]). A worker counts the
+rows that it is asked about into the same bins (`Watch`); the server adds them up and compares (`compared`).
+
+PSI, the population stability index: the sum over bins of (live - trained) * ln(live / trained), shares of the rows.
+Siddiqi, "Credit Risk Scorecards" (2006): below 0.1 nothing happened, from 0.25 on much did. With few rows it is large
+by chance alone: times n * m / (n + m) it is distributed like chi-squared with bins - 1 degrees of freedom (Yurdakul,
+"Statistical Properties of Population Stability Index", 2018), so what that explains (99.9%) is no drift.
+KS, after Kolmogorov and Smirnov: the largest distance between the two cumulative shares, here at the bins' edges.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal
+
+import msgspec
+from msgspec import Struct
+
+from craton.core.predicting import Field
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+
+    Matrix = np.ndarray[Any, np.dtype[np.float64]]
+
+BINS = 10
+LITTLE, MUCH = 0.1, 0.25
+_CHANCE = 3.0902  # the normal distribution's 99.9%
+_MOST_CATEGORIES = 100
+
+Verdict = Literal["none", "some", "much"]
+
+
+class Bins(Struct, frozen=True, omit_defaults=True):
+    """How the training rows of one field fell. counts: between the edges (one more than there are), or of each value
+    and then of all others; last, of missing ones."""
+
+    counts: tuple[int, ...]
+    edges: tuple[float, ...] = ()
+    values: tuple[str | int | bool, ...] = ()
+
+
+class Drift(Struct, frozen=True, omit_defaults=True):
+    """Of one field. psi and ks: None while no row was seen. ks: None for categories, which have no order."""
+
+    rows: int
+    verdict: Verdict
+    psi: float | None = None
+    ks: float | None = None
+    trained: tuple[float, ...] = ()
+    live: tuple[float, ...] = ()
+    edges: tuple[float, ...] = ()
+    values: tuple[str | int | bool, ...] = ()
+
+
+def reference_of(rows: pd.DataFrame, fields: Sequence[Field]) -> dict[str, Any]:
+    """For the manifest's parameters["reference"]: the bins of each field (JSON). Texts, vectors and images, and
+    categories of more than 100 values, are not watched."""
+    found: dict[str, Any] = {}
+    for field in fields:
+        bins = _bins(rows, field)
+        if bins is not None:
+            found[field.name] = msgspec.to_builtins(bins)
+    return found
+
+
+def read_reference(parameters: Mapping[str, Any]) -> dict[str, Bins]:
+    """Out of a manifest's parameters; nothing where there is none, or none that can be read."""
+    try:
+        found = msgspec.convert(parameters.get("reference", {}), dict[str, Bins])
+    except msgspec.ValidationError:
+        return {}
+    return {name: bins for name, bins in found.items() if _is_whole(bins)}
+
+
+class Watch:
+    """Counts rows into the bins of a reference."""
+
+    def __init__(self, reference: Mapping[str, Bins], fields: Sequence[Field]) -> None:
+        import numpy as np
+
+        watched = [field for field in fields if field.name in reference]
+        self._numbers = [field for field in watched if not reference[field.name].values]
+        self._categories = {field: reference[field.name].values for field in watched if reference[field.name].values}
+        edges = [reference[field.name].edges for field in self._numbers]
+        self._missing = np.array([len(one) + 1 for one in edges], np.int64)
+        self._starts = np.concatenate([[0], np.cumsum(self._missing + 1)]).astype(np.int64)
+        most = max((len(one) for one in edges), default=0)
+        self._edges = np.array([[*one, *[math.inf] * (most - len(one))] for one in edges], np.float64).reshape(-1, most)
+
+    def count(self, rows: pd.DataFrame) -> dict[str, list[int]]:
+        """By field, as long as the reference's counts."""
+        found = {field.name: _count_categories(rows[field.name], values) for field, values in self._categories.items()}
+        if self._numbers and len(rows):
+            found |= self._count_numbers(rows)
+        return found
+
+    def _count_numbers(self, rows: pd.DataFrame) -> dict[str, list[int]]:
+        import numpy as np
+
+        matrix = np.column_stack([_numbers(rows[field.name], field) for field in self._numbers])
+        places = np.zeros(matrix.shape, np.int64)
+        for edges in self._edges.T:
+            places += matrix >= edges
+        places = np.where(np.isnan(matrix), self._missing, places) + self._starts[:-1]
+        counts = np.bincount(places.ravel(), minlength=int(self._starts[-1])).tolist()
+        bounds = self._starts.tolist()
+        return {
+            field.name: counts[start:end]
+            for field, start, end in zip(self._numbers, bounds[:-1], bounds[1:], strict=True)
+        }
+
+
+def compared(bins: Bins, live: Sequence[int]) -> Drift:
+    """live: counts of as many bins."""
+    total, seen = sum(bins.counts), sum(live)
+    known = Drift(seen, "none", edges=bins.edges, values=bins.values)
+    if not seen or not total:
+        return known
+    # Half a row more in each bin: an empty one would make the logarithm infinite.
+    size = len(bins.counts)
+    trained = [(count + 0.5) / (total + size / 2) for count in bins.counts]
+    now = [(count + 0.5) / (seen + size / 2) for count in live]
+    psi = sum((new - old) * math.log(new / old) for old, new in zip(trained, now, strict=True))
+    filled = sum(1 for old, new in zip(bins.counts, live, strict=True) if old or new)
+    shares = tuple(count / total for count in bins.counts), tuple(count / seen for count in live)
+    return Drift(
+        rows=seen,
+        verdict=_verdict(psi, chance(total, seen, filled)),
+        psi=psi,
+        ks=None if bins.values else _ks(bins.counts[:-1], live[:-1]),
+        trained=shares[0],
+        live=shares[1],
+        edges=bins.edges,
+        values=bins.values,
+    )
+
+
+def chance(trained: int, live: int, bins: int) -> float:
+    """The PSI that 99.9% of samples of these sizes stay below when nothing drifts (chi-squared, as Wilson and Hilferty
+    approximate it)."""
+    freedom = max(bins - 1, 1)
+    ninth = 2 / (9 * freedom)
+    quantile = freedom * (1 - ninth + _CHANCE * math.sqrt(ninth)) ** 3
+    return quantile * (1 / trained + 1 / live)
+
+
+def _verdict(psi: float, by_chance: float) -> Verdict:
+    if psi < LITTLE or psi <= by_chance:
+        return "none"
+    return "much" if psi >= MUCH else "some"
+
+
+def _ks(trained: Sequence[int], live: Sequence[int]) -> float:
+    total, seen = sum(trained), sum(live)
+    if not total or not seen:
+        return 0.0
+    furthest = first = second = 0.0
+    for old, new in zip(trained, live, strict=True):
+        first, second = first + old / total, second + new / seen
+        furthest = max(furthest, abs(first - second))
+    return furthest
+
+
+def _bins(rows: pd.DataFrame, field: Field) -> Bins | None:
+    import numpy as np
+
+    if field.kind in {"category", "boolean"}:
+        values = field.categories or (False, True)
+        if len(values) > _MOST_CATEGORIES:
+            return None
+        return Bins(tuple(_count_categories(rows[field.name], values)), values=values)
+    if field.kind not in {"number", "integer", "time"}:
+        return None
+    numbers = _numbers(rows[field.name], field)
+    present = numbers[np.isfinite(numbers)]
+    if not len(present):
+        return None
+    edges = np.unique(np.quantile(present, np.arange(1, BINS) / BINS, method="lower"))
+    if len(edges) == 1:  # nearly all rows are alike: what is above counts as well as what is below
+        edges = np.append(edges, np.nextafter(edges, np.inf))
+    places = np.searchsorted(edges, present, side="right")
+    counts = np.bincount(places, minlength=len(edges) + 1).tolist()
+    return Bins((*counts, len(numbers) - len(present)), edges=tuple(edges.tolist()))
+
+
+def _is_whole(bins: Bins) -> bool:
+    expected = len(bins.values) + 2 if bins.values else len(bins.edges) + 2
+    return len(bins.counts) == expected and all(count >= 0 for count in bins.counts)
+
+
+def _count_categories(column: pd.Series[Any], values: Sequence[str | int | bool]) -> list[int]:
+    import numpy as np
+    import pandas as pd
+
+    from craton.engines.predictor.preprocessing import codes
+
+    places = codes(column, values)
+    missing = pd.isna(column).to_numpy()
+    places = np.where(missing, len(values) + 1, np.where(places < 0, len(values), places))
+    counts: list[int] = np.bincount(places, minlength=len(values) + 2).tolist()
+    return counts
+
+
+def _numbers(column: pd.Series[Any], field: Field) -> Matrix:
+    """Times become days."""
+    from craton.engines.predictor.preprocessing import encode_column
+
+    return encode_column(column, field, "codes")[:, 0]
