@@ -15,8 +15,9 @@ from craton.training.specification.suggesting import unknown
 
 @dataclass(frozen=True, slots=True)
 class Learner:
-    """classifier, regressor: River's classes, "" where it has none. scaled: wants inputs of one size. binary: knows two
-    classes only, more by one against the rest. bags: other learners, named by its parameter `model`."""
+    """classifier, regressor: River's classes, "" where it has none. take: of the classifier; regressors, whose leaves
+    are linear models, take numbers. scaled: wants inputs of one size. binary: knows two classes only, more by one
+    against the rest. bags: other learners, named by its parameter `model`."""
 
     classifier: str = ""
     regressor: str = ""
@@ -81,7 +82,7 @@ def build(use: str, params: dict[str, Any], kind: Kind, fields: tuple[Field, ...
         from river.preprocessing import StandardScaler
 
         scaler = StandardScaler()
-    return Built(model, scaler, inner.take)
+    return Built(model, scaler, _take(inner, kind))
 
 
 def detector(name: str | None, seed: int) -> Any:
@@ -95,9 +96,13 @@ def _model(use: str, learner: Learner, params: dict[str, Any], kind: Kind, field
         if name not in OPTIMIZERS:
             raise InvalidRequest(unknown("optimizer", name, OPTIMIZERS), "model.params.optimizer")
         params["optimizer"] = _construct(_imported(OPTIMIZERS[name]), own, seed)
-    if learner.take == "mixed":
+    if _take(learner, kind) == "mixed":
         params.setdefault("nominal_attributes", [one.name for one in fields if one.kind == "category"] or None)
     return _construct(_class(use, learner, kind), params, seed)
+
+
+def _take(learner: Learner, kind: Kind) -> Take:
+    return "numbers" if kind == "regression" else learner.take
 
 
 def _class(use: str, learner: Learner, kind: Kind) -> Any:
