@@ -17,6 +17,7 @@ from pathlib import Path
 from secrets import token_hex
 
 from craton.core.errors import Damaged, NotFound, StorageFull
+from craton.store.blobs.hashing import Beside
 from craton.store.blobs.protocol import CHUNK, Blob, Listed, checked
 from craton.store.files import FULL, Files, make_folders
 
@@ -151,7 +152,7 @@ class FolderBlobs:
     # --- inside ---------------------------------------------------------------------------------------------
 
     def _write(self, temporary: Path, chunks: Iterable[bytes]) -> Blob:
-        hasher, size = hashlib.sha256(), 0
+        hasher, size = Beside(hashlib.sha256()), 0
         with self._storing():
             handle = self._files.create(temporary, READ_ONLY)
         try:
@@ -160,12 +161,13 @@ class FolderBlobs:
                 size += len(chunk)
                 with self._storing():
                     self._files.write(handle, chunk)
+            digest = hasher.hexdigest()
             with self._storing(sync=True):
                 self._files.sync(handle)
         finally:
             with self._storing():
                 self._files.close(handle)
-        return Blob(hasher.hexdigest(), size)
+        return Blob(digest, size)
 
     def _place_there(self, source: Path, target: Path) -> None:
         self._prepare(target.parent)
