@@ -132,7 +132,7 @@ def test_a_bomb_is_never_unpacked() -> None:
     tracemalloc.start()
     try:
         with pytest.raises(Damaged):
-            Unpacker("it").unpack(Header(len(BOMB), 1, MAX_CHUNK), BOMB)
+            Unpacker("it").unpack(Header(len(BOMB), 1, MAX_CHUNK), memoryview(BOMB), memoryview(bytearray(MAX_CHUNK)))
         assert tracemalloc.get_traced_memory()[1] < 2 * 1024 * 1024
     finally:
         tracemalloc.stop()

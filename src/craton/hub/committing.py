@@ -11,7 +11,7 @@ from craton.core.errors import InvalidRequest, NotFound
 from craton.core.repo import Add, Copy, Delete, Operation, RepoId, TreeEntry
 from craton.hub import rows, trees
 from craton.hub.editing import Editor
-from craton.hub.files import StoredFile, stored_files
+from craton.hub.files import StoredFile, git_id, stored_files
 from craton.hub.git import pointer_id
 from craton.hub.names import check_path, is_digest
 from craton.hub.reaching import Reached
@@ -55,7 +55,7 @@ class Applying:
         editor = Editor(root, rows.fetcher(self._connection, self._tenant, self._repository))
         for operation in operations:
             if isinstance(operation, Add):
-                editor.put(_added(operation, known[operation.digest]))
+                editor.put(self._added(operation, known[operation.digest]))
             elif isinstance(operation, Copy):
                 entry = self._source(operation)
                 editor.put(TreeEntry(operation.path, entry.digest, entry.size, entry.git_oid, entry.large))
@@ -70,6 +70,12 @@ class Applying:
             if digest not in known or not self._blobs.exists(digest):
                 raise InvalidRequest(f"the file {add.path!r} was not uploaded: its bytes are not stored", "path")
         return known
+
+    def _added(self, add: Add, file: StoredFile) -> TreeEntry:
+        if file.size != add.size:
+            raise InvalidRequest(f"{add.path!r} has {file.size} bytes, not {add.size}", "size")
+        oid = pointer_id(file.digest, file.size) if add.large else git_id(self._blobs, file)
+        return TreeEntry(add.path, file.digest, file.size, oid, add.large)
 
     def _source(self, copy: Copy) -> TreeEntry:
         key = (copy.source, copy.source_revision)
@@ -96,13 +102,6 @@ class Applying:
         found = rows.resolve(self._connection, owner, repository, revision)
         root = rows.find_revision(self._connection, owner, repository, found).tree
         return owner, root, trees.cached(rows.fetcher(self._connection, owner, repository))
-
-
-def _added(add: Add, file: StoredFile) -> TreeEntry:
-    if file.size != add.size:
-        raise InvalidRequest(f"{add.path!r} has {file.size} bytes, not {add.size}", "size")
-    oid = pointer_id(file.digest, file.size) if add.large else file.git_oid
-    return TreeEntry(add.path, file.digest, file.size, oid, add.large)
 
 
 def checked(operations: Iterable[Operation]) -> list[Operation]:

@@ -28,7 +28,8 @@ BATCH_BYTES = 32 * 1024 * 1024
 
 
 class StoredFile(Struct, frozen=True):
-    """digest: sha256 hex; size: bytes; git_oid: git's blob id, hex."""
+    """digest: sha256 hex; size: bytes; git_oid: git's blob id, hex; "" where it came as a large file, of which git's
+    trees name a pointer: SHA-1 over the bytes would take as long as SHA-256."""
 
     digest: str
     size: int
@@ -36,17 +37,25 @@ class StoredFile(Struct, frozen=True):
 
 
 def store_file(
-    database: Database, blobs: Blobs, tenant: str, chunks: Iterable[bytes], size: int, expected: str | None = None
+    database: Database,
+    blobs: Blobs,
+    tenant: str,
+    chunks: Iterable[bytes],
+    size: int,
+    expected: str | None = None,
+    *,
+    large: bool = False,
 ) -> StoredFile:
     """Stores a stream of exactly `size` bytes and notes that the tenant has it.
 
-    expected: the sha256 that it must have. Raises Damaged when the size or the hash is another; QuotaExceeded, before
-    the stream is touched, when the tenant has no room for it.
+    expected: the sha256 that it must have. large: git's id of the bytes is not wanted.
+    Raises Damaged when the size or the hash is another; QuotaExceeded, before the stream is touched, when the tenant
+    has no room for it.
     """
     _check_room(database, tenant, size, expected)
-    git = BlobId(size)
-    blob = blobs.put(_exactly(git, chunks, size), expected=expected)
-    file = StoredFile(blob.digest, blob.size, git.hex())
+    git = None if large else BlobId(size)
+    blob = blobs.put(exactly(chunks if git is None else git.watch(chunks), size), expected=expected)
+    file = StoredFile(blob.digest, blob.size, "" if git is None else git.hex())
     _note_put(database, blobs, tenant, [file])
     return file
 
@@ -134,13 +143,26 @@ def claim_files(
         raise InvalidRequest("a file of the commit was uploaded too long ago; upload it again", "files")
 
 
-def _exactly(git: BlobId, chunks: Iterable[bytes], size: int) -> Iterable[bytes]:
-    for chunk in git.watch(chunks):
-        if git.seen > size:
+def exactly(chunks: Iterable[bytes], size: int) -> Iterator[bytes]:
+    """The same chunks. Raises Damaged when they have not `size` bytes."""
+    seen = 0
+    for chunk in chunks:
+        seen += len(chunk)
+        if seen > size:
             raise Damaged("file", f"it is longer than the {size:,} bytes announced")
         yield chunk
-    if git.seen != size:
-        raise Damaged("file", f"it ended after {git.seen:,} of {size:,} bytes")
+    if seen != size:
+        raise Damaged("file", f"it ended after {seen:,} of {size:,} bytes")
+
+
+def git_id(blobs: Blobs, file: StoredFile) -> str:
+    """Of the file's bytes; they are read where nobody has asked for it so far."""
+    if file.git_oid:
+        return file.git_oid
+    git = BlobId(file.size)
+    for chunk in blobs.read(file.digest):
+        git.update(chunk)
+    return git.hex()
 
 
 def stored_files(connection: Connection, tenant: str, digests: Iterable[str]) -> dict[str, StoredFile]:

@@ -166,9 +166,13 @@ class Hub(HubReader):
 
     # --- writing --------------------------------------------------------------------------------------------
 
-    def store(self, tenant: str, chunks: Iterable[bytes], size: int, expected: str | None = None) -> StoredFile:
-        """Brings in a file of exactly `size` bytes, so that a commit may name it. Raises Damaged."""
-        return store_file(self.database, self.blobs, tenant, chunks, size, expected)
+    def store(
+        self, tenant: str, chunks: Iterable[bytes], size: int, expected: str | None = None, *, large: bool = False
+    ) -> StoredFile:
+        """Brings in a file of exactly `size` bytes, so that a commit may name it. Raises Damaged.
+
+        large: a commit will name a pointer to it, as Git LFS does."""
+        return store_file(self.database, self.blobs, tenant, chunks, size, expected, large=large)
 
     def store_small(self, tenant: str, contents: Iterable[bytes]) -> Iterator[StoredFile]:
         """Brings in many files that fit into memory, in their order: several wait for the disk at once."""

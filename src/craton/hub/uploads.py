@@ -98,7 +98,9 @@ class Uploads:
                 if not _PART.fullmatch(place.name) or not place.is_file():
                     raise InvalidRequest(f"part {number} was not uploaded, or is another by now", "parts")
             try:
-                file = store_file(self._database, self._blobs, tenant, _joined(places), upload.size, upload.digest)
+                file = store_file(
+                    self._database, self._blobs, tenant, _joined(places), upload.size, upload.digest, large=True
+                )
             except Damaged as error:
                 shutil.rmtree(folder, ignore_errors=True)
                 raise InvalidRequest(f"the parts do not make the file that was announced: {error.reason}") from error

@@ -59,10 +59,14 @@ class Unpacker:
         self._name = name
         self._context = frame.create_decompression_context()
 
-    def unpack(self, header: Header, stored: bytes | memoryview) -> bytes:
-        """Never makes more than one byte above the promised length. Raises Damaged when it is not kept."""
+    def unpack(self, header: Header, stored: memoryview, target: memoryview) -> None:
+        """Fills the target, which has the promised length. Never makes more than one byte above that.
+
+        Raises Damaged when the promise is not kept.
+        """
         if header.scheme == Scheme.PLAIN:
-            return bytes(stored)
+            target[:] = stored
+            return
         frame.reset_decompression_context(self._context)
         try:
             content, read, ended = frame.decompress_chunk(self._context, stored, max_length=header.length + 1)
@@ -70,20 +74,21 @@ class Unpacker:
             raise Damaged(self._name, "a chunk is not proper LZ4") from error
         if len(content) != header.length or not ended or read != len(stored):
             _refuse(self._name, "a chunk does not have the length that its header says")
-        return _ungroup(content) if header.scheme == Scheme.GROUPED_LZ4 else bytes(content)
+        if header.scheme == Scheme.GROUPED_LZ4:
+            _ungroup(content, target)
+        else:
+            target[:] = content
 
 
-def _ungroup(content: bytes) -> bytes:
+def _ungroup(content: bytes, target: memoryview) -> None:
     import numpy as np
 
-    grouped = np.frombuffer(content, np.uint8)
-    whole = np.empty(len(content), np.uint8)
+    grouped, whole = np.frombuffer(content, np.uint8), np.frombuffer(target, np.uint8)
     start = 0
     for place in range(4):
         end = start + (len(content) - place + 3) // 4
         whole[place::4] = grouped[start:end]
         start = end
-    return whole.tobytes()
 
 
 def _refuse(name: str, reason: str) -> NoReturn:

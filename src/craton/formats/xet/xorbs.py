@@ -12,7 +12,7 @@ from typing import NamedTuple, NoReturn
 
 from craton.core.errors import Damaged
 from craton.formats.xet import hashes
-from craton.formats.xet.chunks import HEADER, Unpacker, read_header
+from craton.formats.xet.chunks import HEADER, MAX_CHUNK, Header, Unpacker, read_header
 
 MAX_CHUNKS = 8 * 1024
 MAX_CONTENT = 64 * 1024 * 1024
@@ -70,80 +70,78 @@ class Xorb:
     def receive(self, pieces: Iterable[bytes]) -> Iterator[bytes]:
         """The bytes that are to be kept: every chunk has been unpacked and hashed by the time it is given."""
         unpacker, rows, end, total = Unpacker(self._name), bytearray(), 0, 0
-        reader = _Reader(pieces, self._name)
-        while (ahead := reader.peek(HEADER)) and not ahead.startswith(FOOTER):
-            header = read_header(ahead, self._name)
-            total += header.length
-            if len(rows) == MAX_CHUNKS * _ROW.size or total > MAX_CONTENT:
-                self._refuse(f"it has more than {MAX_CHUNKS:,} chunks or {MAX_CONTENT:,} bytes of content")
-            whole = reader.take(HEADER + header.stored)
-            end += len(whole)
-            content = unpacker.unpack(header, memoryview(whole)[HEADER:])
-            rows += _ROW.pack(hashes.chunk_hash(content), end, header.length)
-            yield whole
+        scratch = memoryview(bytearray(MAX_CHUNK))  # one for all chunks: it stays in the processor's cache
+        for run in _runs(pieces, self._name, footer=True):
+            for header, stored in run.chunks():
+                total += header.length
+                if len(rows) == MAX_CHUNKS * _ROW.size or total > MAX_CONTENT:
+                    self._refuse(f"it has more than {MAX_CHUNKS:,} chunks or {MAX_CONTENT:,} bytes of content")
+                content = scratch[: header.length]
+                unpacker.unpack(header, stored, content)
+                end += HEADER + header.stored
+                rows += _ROW.pack(hashes.chunk_hash(content), end, header.length)
+            yield run.content
         if not rows:
             self._refuse("it has no chunks")
         self.layout = Layout(bytes(rows))
-        reader.skip(MAX_FOOTER)
 
     def _refuse(self, reason: str) -> NoReturn:
         raise Damaged(self._name, reason)
 
 
 def unpack(pieces: Iterable[bytes], name: str, skip: int = 0) -> Iterator[bytes]:
-    """The contents of the chunks in a run of stored ones. Raises Damaged.
+    """What a run of stored chunks contains: a block of whole chunks for each piece or so. Raises Damaged.
 
     skip: so many bytes of content are not wanted: chunks that lie in them come as zeros, and are not unpacked.
     """
-    reader, unpacker = _Reader(pieces, name), Unpacker(name)
-    while ahead := reader.peek(HEADER):
-        header = read_header(ahead, name)
-        whole = reader.take(HEADER + header.stored)
-        if header.length <= skip:
-            skip -= header.length
-            yield bytes(header.length)
+    unpacker = Unpacker(name)
+    for run in _runs(pieces, name):
+        block, at = bytearray(sum(header.length for header in run.headers)), 0
+        for header, stored in run.chunks():
+            if header.length <= skip:
+                skip -= header.length
+            else:
+                skip = 0
+                unpacker.unpack(header, stored, memoryview(block)[at : at + header.length])
+            at += header.length
+        yield bytes(block)
+
+
+class _Run(NamedTuple):
+    """Whole chunks as they are stored, one behind the other."""
+
+    content: bytes
+    headers: list[Header]
+
+    def chunks(self) -> Iterator[tuple[Header, memoryview]]:
+        content, at = memoryview(self.content), 0
+        for header in self.headers:
+            end = at + HEADER + header.stored
+            yield header, content[at + HEADER : end]
+            at = end
+
+
+def _runs(pieces: Iterable[bytes], name: str, *, footer: bool = False) -> Iterator[_Run]:
+    """The chunks in pieces that may end anywhere, a run for each piece. footer: whether one may follow the chunks."""
+    rest, behind = b"", 0
+    for piece in pieces:
+        if behind:
+            behind += len(piece)
             continue
-        skip = 0
-        yield unpacker.unpack(header, memoryview(whole)[HEADER:])
-
-
-class _Reader:
-    """Takes exact numbers of bytes out of pieces of any size."""
-
-    def __init__(self, pieces: Iterable[bytes], name: str) -> None:
-        self._pieces, self._name = iter(pieces), name
-        self._buffer, self._at = b"", 0
-
-    def peek(self, size: int) -> bytes:
-        """The next bytes, which stay; empty at the end."""
-        self._fill(size)
-        ahead = self._buffer[self._at : self._at + size]
-        if ahead and len(ahead) < size:
-            self._refuse()
-        return ahead
-
-    def take(self, size: int) -> bytes:
-        self._fill(size)
-        taken = self._buffer[self._at : self._at + size]
-        if len(taken) < size:
-            self._refuse()
-        self._at += size
-        return taken
-
-    def skip(self, limit: int) -> None:
-        """Reads to the end."""
-        size = len(self._buffer) - self._at
-        for piece in self._pieces:
-            size += len(piece)
-        if size > limit:
-            raise Damaged(self._name, "its footer is too long")
-
-    def _fill(self, size: int) -> None:
-        while len(self._buffer) - self._at < size:
-            piece = next(self._pieces, None)
-            if piece is None:
-                return
-            self._buffer, self._at = self._buffer[self._at :] + piece, 0
-
-    def _refuse(self) -> NoReturn:
-        raise Damaged(self._name, "it ends in the middle of a chunk")
+        block, at, headers = rest + piece, 0, []
+        while len(block) - at >= HEADER:
+            if footer and block.startswith(FOOTER, at):
+                behind = len(block) - at
+                break
+            header = read_header(block[at : at + HEADER], name)
+            if len(block) - at < HEADER + header.stored:
+                break
+            headers.append(header)
+            at += HEADER + header.stored
+        rest = b"" if behind else block[at:]
+        if headers:
+            yield _Run(block[:at], headers)
+    if rest:
+        raise Damaged(name, "it ends in the middle of a chunk")
+    if behind > MAX_FOOTER:
+        raise Damaged(name, "its footer is too long")

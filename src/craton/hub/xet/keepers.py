@@ -8,17 +8,16 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor, wait
 from typing import Literal, Protocol
 
 from sqlalchemy import delete, insert, select
 
 from craton.core.errors import Damaged
-from craton.hub.files import StoredFile, note_files, store_file
-from craton.hub.git import BlobId
-from craton.hub.xet.recipes import Part, contents, gathered, note_recipe
+from craton.hub.files import StoredFile, exactly, note_files, store_file
+from craton.hub.xet.recipes import Part, ahead, contents, note_recipe
 from craton.hub.xet.tables import policies
 from craton.store.blobs import Blobs
+from craton.store.blobs.hashing import Beside
 from craton.store.database import Database
 
 Keep = Literal["plain", "chunks"]
@@ -40,7 +39,8 @@ class PlainKeeper:
         self._database, self._blobs = database, blobs
 
     def keep(self, tenant: str, parts: list[Part], size: int, digest: str | None) -> StoredFile:
-        return store_file(self._database, self._blobs, tenant, contents(self._blobs, parts), size, digest)
+        blocks = ahead(contents(self._blobs, parts))
+        return store_file(self._database, self._blobs, tenant, blocks, size, digest, large=True)
 
 
 class ChunkKeeper:
@@ -50,7 +50,7 @@ class ChunkKeeper:
         self._database, self._blobs = database, blobs
 
     def keep(self, tenant: str, parts: list[Part], size: int, digest: str | None) -> StoredFile:
-        found = _hashed(contents(self._blobs, parts), size)
+        found = _hashed(ahead(contents(self._blobs, parts)), size)
         if digest is not None and found.digest != digest:
             raise Damaged("the file", "its bytes do not have the promised SHA-256")
         with self._database.write() as connection:
@@ -59,18 +59,11 @@ class ChunkKeeper:
         return found
 
 
-def _hashed(pieces: Iterator[bytes], size: int) -> StoredFile:
-    """Both hashes of so many bytes. They are computed beside each other, and beside what makes the bytes."""
-    sha256, git = hashlib.sha256(), BlobId(size)
-    with ThreadPoolExecutor(2) as threads:
-        waiting: list[Future[None]] = []
-        for block in gathered(pieces):
-            wait(waiting)
-            waiting = [threads.submit(sha256.update, block), threads.submit(git.update, block)]
-        wait(waiting)
-    if git.seen != size:
-        raise Damaged("the file", f"it has {git.seen:,} bytes, not {size:,}")
-    return StoredFile(sha256.hexdigest(), size, git.hex())
+def _hashed(blocks: Iterator[bytes], size: int) -> StoredFile:
+    sha256 = Beside(hashlib.sha256())
+    for block in exactly(blocks, size):
+        sha256.update(block)
+    return StoredFile(sha256.hexdigest(), size, "")
 
 
 class Policies:

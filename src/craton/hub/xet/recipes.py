@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 from msgspec import Struct
@@ -66,18 +67,13 @@ def contents(blobs: Blobs, parts: Iterable[Part], start: int = 0, end: int | Non
             at += len(content)
 
 
-def gathered(pieces: Iterable[bytes], size: int = 1024 * 1024) -> Iterator[bytes]:
-    """The same bytes in blocks of at least `size`, the last aside."""
-    waiting: list[bytes] = []
-    held = 0
-    for piece in pieces:
-        waiting.append(piece)
-        held += len(piece)
-        if held >= size:
-            yield b"".join(waiting)
-            waiting, held = [], 0
-    if waiting:
-        yield b"".join(waiting)
+def ahead(blocks: Iterator[bytes]) -> Iterator[bytes]:
+    """The same blocks: the next one is made in a thread while the one before it is used."""
+    with ThreadPoolExecutor(1, "craton-ahead") as thread:
+        coming = thread.submit(next, blocks, None)
+        while (block := coming.result()) is not None:
+            coming = thread.submit(next, blocks, None)
+            yield block
 
 
 def find_recipe(connection: Connection, digest: str) -> Recipe | None:

@@ -62,7 +62,7 @@ class LfsUploads:
         _check_length(request, upload.size)
 
         def store(blocks: Iterator[bytes]) -> StoredFile:
-            return self._hub.store(tenant, blocks, upload.size, upload.digest)
+            return self._hub.store(tenant, blocks, upload.size, upload.digest, large=True)
 
         try:
             await self._feeder.feed(aiter(request.streamed), store)
