@@ -1,9 +1,9 @@
 """A large file by Git LFS and over plain HTTP with the stock client: against the client's own sha256, against a copy of
 the file on the same disk, and the server's memory.
 
-The server hashes what comes in twice (SHA-256 to check it, SHA-1 for git's id) and syncs it before it answers. A
-download is measured as it is after the upload, and again after a restart, when the server reads and checks the file
-while it sends it.
+The server hashes what comes in and syncs it before it answers. A download is measured as it is after the upload, and
+again after a restart, when the server reads and checks the file while it sends it; through Xet, where the server is set
+to offer that; and by the same client from a server that does nothing but one sendfile.
 """
 
 from __future__ import annotations
@@ -24,11 +24,13 @@ from urllib.parse import urlsplit
 from huggingface_hub import CommitOperationAdd, HfApi
 from huggingface_hub.utils import disable_progress_bars
 
+from bench.bare import bare_server
 from bench.watching import Watched, watching
 from tests.servers import RunningServer, serving
 
 MEGABYTE = 2**20
-REPO, NAME = "acme/weights", "w.safetensors"
+REPO, NAME, CHUNKED = "acme/weights", "w.safetensors", "chunked.safetensors"
+OFFERED = '[hub]\nxet_above = "1MB"\n'
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -47,7 +49,7 @@ class _Bench:
         self._source, self._copy = folder / "source.bin", folder / "copy.bin"
 
     def run(self) -> None:
-        ups, downs, raws, firsts = [], [], [], []
+        ups, downs, raws, firsts, chunked, bare = [], [], [], [], [], []
         for _ in range(self._rounds):
             self._make()
             with serving(self._folder / "home") as server:
@@ -56,6 +58,13 @@ class _Bench:
                 raws.append(self._measured(server, self._read))
             with serving(self._folder / "home") as server:
                 firsts.append(self._measured(server, self._download))
+            with serving(self._folder / "home", config=OFFERED) as server:
+                self._upload_chunked(server)
+                chunked.append(self._measured(server, lambda it: self._fetch(it.url, it.token, CHUNKED)))
+            with bare_server(self._source) as url:
+                started = time.perf_counter()
+                self._fetch(url, "-", NAME)
+                bare.append(time.perf_counter() - started)
             shutil.rmtree(self._folder / "home")
         hashing, copying = self._median(self._hash), self._median(self._cp)
         print(f"sha256 {self._megabytes / hashing:6.0f} MB/s, cp {self._megabytes / copying:6.0f} MB/s")
@@ -63,6 +72,9 @@ class _Bench:
         self._tell("down", downs, copying, "cp")
         self._tell("down into a bare socket", raws, copying, "cp")
         self._tell("down, first since a start", firsts, copying, "cp")
+        self._tell("down", downs, median(bare), "the same client on a bare file server")
+        self._tell("down through Xet", chunked, copying, "cp")
+        self._tell("down through Xet", chunked, median(it[0] for it in downs), "the way without")
 
     def _make(self) -> None:
         with self._source.open("wb") as file:
@@ -85,9 +97,18 @@ class _Bench:
             operation = CommitOperationAdd(NAME, io.BufferedReader(file.raw))
             api.create_commit(REPO, [operation], commit_message="Weights")
 
+    def _upload_chunked(self, server: RunningServer) -> None:
+        HfApi(endpoint=server.url, token=server.token).upload_file(
+            path_or_fileobj=self._source, path_in_repo=CHUNKED, repo_id=REPO
+        )
+
     def _download(self, server: RunningServer) -> None:
+        self._fetch(server.url, server.token, NAME)
+
+    def _fetch(self, url: str, token: str, name: str) -> None:
         target = self._folder / "target"
-        HfApi(endpoint=server.url, token=server.token).hf_hub_download(REPO, NAME, local_dir=target)
+        HfApi(endpoint=url, token=token).hf_hub_download(REPO, name, local_dir=target)
+        assert (target / name).stat().st_size == self._source.stat().st_size
         shutil.rmtree(target)
 
     def _read(self, server: RunningServer) -> None:

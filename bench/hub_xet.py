@@ -1,5 +1,6 @@
-"""A large file through Xet with the stock client: against the client's own hashing, the server's memory, and what ten
-revisions that are fine-tuned from one model cost on the disk.
+"""A large file through Xet with the stock client: against the client's own hashing, against the same client on a server
+that throws the bytes away, the server's memory, and what ten revisions that are fine-tuned from one model cost on the
+disk.
 
 The weights are bfloat16 of a normal distribution, as models' are: a little of them can be compressed.
 """
@@ -19,6 +20,7 @@ from typing import Any
 import hf_xet
 import numpy as np
 
+from bench.bare import bare_server
 from bench.watching import watching
 from craton.core.repo import RepoId
 from tests.servers import RunningServer, serving
@@ -34,12 +36,15 @@ def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m bench hub_xet", description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--megabytes", type=int, default=1024)
-    parser.add_argument("--model", type=int, default=128, help="megabytes of the model that is fine-tuned")
+    parser.add_argument("--keep", choices=("plain", "chunks"), nargs="*", default=("plain", "chunks"))
+    parser.add_argument("--model", type=int, default=128, help="megabytes of the model that is fine-tuned; 0: none")
     given = parser.parse_args(arguments)
-    for keep in ("plain", "chunks"):
+    for keep in given.keep:
         for number in range(given.rounds):
             with _running(keep) as (server, folder):
                 _upload(server, folder, given.megabytes, keep, number)
+        if not given.model:
+            continue
         with _running(keep) as (server, folder):
             _revisions(server, folder, given.model, keep)
 
@@ -70,16 +75,22 @@ def _upload(server: RunningServer, folder: Path, megabytes: int, keep: str, seed
     both = hashing + time.perf_counter() - started
     with watching(lambda: [server.pid]) as watched:
         started = time.perf_counter()
-        info = _send(server, path)
+        info = _send(_keys(server, "write"), path)
         sending = time.perf_counter() - started
     assert info.sha256 == digest
+    with bare_server(path) as url:
+        keys = {"token_refresh_url": f"{url}/xet-write-token/main", "token_refresh_headers": {"authorization": "-"}}
+        started = time.perf_counter()
+        _send(keys, path)
+        bare = time.perf_counter() - started
     started = time.perf_counter()
     _fetch(server, info.hash, size, folder / "out.bin")
     fetching = time.perf_counter() - started
     assert _sha256(folder / "out.bin") == digest
     print(
         f"{keep:7} up {megabytes / sending:5.0f} MB/s, {hashing / sending:4.2f} of the client's chunk hashing alone,"
-        f" {both / sending:4.2f} of that and its sha256; server: {watched.cpu:4.1f} s of CPU,"
+        f" {both / sending:4.2f} of that and its sha256, {bare / sending:4.2f} of the same client on a bare server"
+        f" (which is {both / bare:4.2f}); server: {watched.cpu:4.1f} s of CPU,"
         f" at most {watched.bytes / 1e6:.0f} MB; down through Xet {megabytes / fetching:5.0f} MB/s",
         flush=True,
     )
@@ -89,7 +100,7 @@ def _revisions(server: RunningServer, folder: Path, megabytes: int, keep: str) -
     source, path = np.random.default_rng(0), folder / "w.bin"
     model = bytearray(_weights(source, megabytes * MEGABYTE))
     path.write_bytes(model)
-    _send(server, path)
+    _send(_keys(server, "write"), path)
     before, run = _stored(server), int(len(model) * TUNED / 2)
     for _ in range(REVISIONS):
         tuned = bytearray(model)
@@ -97,7 +108,7 @@ def _revisions(server: RunningServer, folder: Path, megabytes: int, keep: str) -
             at = half + int(source.integers(0, len(model) // 2 - run))
             tuned[at : at + run] = _weights(source, run)
         path.write_bytes(tuned)
-        _send(server, path)
+        _send(_keys(server, "write"), path)
     differ = 2 * run * REVISIONS
     print(f"{keep:7} {REVISIONS} revisions take {(_stored(server) - before) / differ:.2f} of the bytes that differ")
 
@@ -112,8 +123,8 @@ def _keys(server: RunningServer, kind: str) -> dict[str, Any]:
     return {"token_refresh_url": url, "token_refresh_headers": {"authorization": f"Bearer {server.token}"}}
 
 
-def _send(server: RunningServer, path: Path) -> Any:
-    with hf_xet.XetSession().new_upload_commit(**_keys(server, "write")) as commit:
+def _send(keys: dict[str, Any], path: Path) -> Any:
+    with hf_xet.XetSession().new_upload_commit(**keys) as commit:
         handle = commit.start_upload_file(str(path), sha256=hf_xet.COMPUTE_SHA256)
     return handle.result().xet_info
 
