@@ -7,7 +7,7 @@ import pytest
 from craton.access.keys import Keys
 from craton.access.tenants import Tenants
 from craton.store.database import Database
-from craton.store.migrations import upgrade
+from tests.migrated import upgrade
 
 MASTER = bytes(range(32))
 

@@ -16,7 +16,7 @@ from craton.core.access import Caller, KeyRole
 from craton.core.errors import Damaged, StorageFull, Unauthenticated
 from craton.store.database import Database
 from craton.store.files import Files
-from craton.store.migrations import upgrade
+from tests.migrated import upgrade
 
 
 class WatchingFiles(Files):

@@ -10,7 +10,7 @@ import pytest
 from craton.buckets.buckets import Buckets
 from craton.core.errors import NotFound
 from craton.store.database import Database
-from craton.store.migrations import upgrade
+from tests.migrated import upgrade
 
 
 def no_credential(name: str) -> str:

@@ -12,8 +12,8 @@ from craton.buckets.uploads import EXPIRES_AFTER, Intent, Upload
 from craton.buckets.values import Place
 from craton.core.errors import NotFound
 from craton.store.database import Database
-from craton.store.migrations import upgrade
 from tests.buckets.conftest import blocks, no_credential
+from tests.migrated import upgrade
 
 pytestmark = pytest.mark.anyio
 DAY = 86_400.0

@@ -13,7 +13,7 @@ from craton.core.errors import InvalidRequest
 from craton.hub.uploads import ABANDONED_AFTER, Upload, Uploads
 from craton.store.blobs.folder import FolderBlobs
 from craton.store.database import Database
-from craton.store.migrations import upgrade
+from tests.migrated import upgrade
 
 CONTENT = bytes(range(256)) * 10
 UPLOAD = Upload(hashlib.sha256(CONTENT).hexdigest(), len(CONTENT), 1000)

@@ -11,7 +11,7 @@ import pytest
 from craton.core.job import Job, JobSpec
 from craton.jobs.queue import Jobs
 from craton.store.database import Database
-from craton.store.migrations import upgrade
+from tests.migrated import upgrade
 
 
 class Clock:

@@ -20,8 +20,8 @@ from craton.core.job import Job, JobSpec
 from craton.jobs.executor import ExecutorLimits, LocalExecutor
 from craton.jobs.queue import Jobs
 from craton.store.database import Database
-from craton.store.migrations import upgrade
 from tests.jobs.conftest import wait_until
+from tests.migrated import upgrade
 
 pytestmark = [
     pytest.mark.anyio,

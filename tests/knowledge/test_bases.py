@@ -11,8 +11,8 @@ from craton.core.errors import Conflict, InvalidRequest, NotFound
 from craton.core.knowledge import Chunking, SourceSpec
 from craton.knowledge.protocol import NewDataSource, NewKnowledgeBase, Page
 from craton.store.database import Database
-from craton.store.migrations import upgrade
 from tests.knowledge.workshop import TENANT, Workshop, lines, write
+from tests.migrated import upgrade
 
 pytestmark = pytest.mark.anyio
 FOLDER = SourceSpec("folder")

@@ -21,8 +21,8 @@ from craton.knowledge.proficiency import (
     score,
 )
 from craton.store.database import Database
-from craton.store.migrations import upgrade
 from tests.knowledge.answering.world import World, call
+from tests.migrated import upgrade
 
 pytestmark = pytest.mark.anyio
 

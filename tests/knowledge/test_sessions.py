@@ -9,7 +9,7 @@ import pytest
 from craton.core.errors import NotFound
 from craton.knowledge.sessions import IDLE_SECONDS, KEPT_CHARACTERS, KEPT_TURNS, Session, Sessions, Turn
 from craton.store.database import Database
-from craton.store.migrations import upgrade
+from tests.migrated import upgrade
 
 pytestmark = pytest.mark.anyio
 

@@ -14,8 +14,8 @@ from craton.index.protocol import Search
 from craton.knowledge import reindexing
 from craton.knowledge.syncing import Syncing, carrying, loop, marks
 from craton.store.database import Database
-from craton.store.migrations import upgrade
 from tests.knowledge.workshop import TENANT, MemoryIndex, Workshop, eventually, lines, write
+from tests.migrated import upgrade
 
 pytestmark = pytest.mark.anyio
 

@@ -16,7 +16,7 @@ from craton.serve.history import History
 from craton.serve.metering import BINARY, Meter, Record
 from craton.serve.tables import requests
 from craton.store.database import Database
-from craton.store.migrations import upgrade
+from tests.migrated import upgrade
 
 pytestmark = pytest.mark.anyio
 

@@ -18,8 +18,8 @@ from craton.data.sources.http import Patience
 from craton.hub.repositories import Hub
 from craton.store.blobs.folder import FolderBlobs
 from craton.store.database import Database
-from craton.store.migrations import upgrade
 from tests.data.sources.sites import Site, site
+from tests.migrated import upgrade
 
 TENANT = "acme"
 QUICK = Patience(connect=5.0, silence=1.0, page=3.0, document=3.0)

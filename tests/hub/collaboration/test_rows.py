@@ -26,7 +26,7 @@ from craton.hub.reaching import Reached, Reaching
 from craton.hub.repositories import Hub
 from craton.store.blobs.folder import FolderBlobs
 from craton.store.database import Database
-from craton.store.migrations import upgrade
+from tests.migrated import upgrade
 
 REPO = RepoId("model", "acme", "bert")
 

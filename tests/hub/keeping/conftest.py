@@ -16,7 +16,7 @@ from craton.hub.xet.store import XetStore
 from craton.store.blobs import BlobStore
 from craton.store.blobs.folder import FolderBlobs
 from craton.store.database import Database
-from craton.store.migrations import upgrade
+from tests.migrated import upgrade
 
 HOUR = 3600.0
 REPO = RepoId("model", "acme", "bert")

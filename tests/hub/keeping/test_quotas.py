@@ -13,9 +13,9 @@ from craton.formats.xet.hashes import to_text
 from craton.hub.keeping.quotas import Quotas
 from craton.hub.reaching import Reaching
 from craton.store.database import Database
-from craton.store.migrations import upgrade
 from tests.formats.xet_makers import MadeXorb
 from tests.hub.keeping.conftest import REPO, World
+from tests.migrated import upgrade
 
 
 def test_files_count_once_however_often_they_come(world: World) -> None:

@@ -47,7 +47,7 @@ from craton.serve.pool import Pool, PoolLimits
 from craton.serve.pricing import Prices
 from craton.serve.target import Target
 from craton.store.database import Database
-from craton.store.migrations import upgrade
+from tests.migrated import upgrade
 
 ACME = Caller("acme", "KEY", KeyRole.DEVELOPER)
 OTHER = Caller("other", "KEY2", KeyRole.DEVELOPER)

@@ -12,8 +12,8 @@ from craton.core.errors import Conflict, NotFound
 from craton.core.knowledge import External, Statistics
 from craton.knowledge.protocol import DirectDocument, Page
 from craton.store.database import Database
-from craton.store.migrations import upgrade
 from tests.knowledge.workshop import TENANT, PlainParser, Workshop, lines, write
+from tests.migrated import upgrade
 
 pytestmark = pytest.mark.anyio
 

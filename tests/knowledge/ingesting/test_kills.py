@@ -22,8 +22,8 @@ from craton.jobs.running import RunningJob
 from craton.knowledge.ingesting import pipeline
 from craton.knowledge.ingesting.job import ingest
 from craton.store.database import Database
-from craton.store.migrations import upgrade
 from tests.knowledge.workshop import TENANT, Workshop, lines, write
+from tests.migrated import upgrade
 
 pytestmark = pytest.mark.anyio
 

@@ -15,8 +15,8 @@ from craton.knowledge.ranking.second import LOOKED
 from craton.knowledge.reranking import Reranker
 from craton.knowledge.retrieval.retriever import Retriever
 from craton.store.database import Database
-from craton.store.migrations import upgrade
 from tests.knowledge.retrieval.shelf import BASE, OTHER, ExactIndex, Rules, Shelf
+from tests.migrated import upgrade
 
 pytestmark = pytest.mark.anyio
 

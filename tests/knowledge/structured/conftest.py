@@ -22,8 +22,8 @@ from craton.knowledge.structured.probe import QUESTIONS, VERSION
 from craton.knowledge.structured.proficiency import SqlProficiencies, SqlProficiency
 from craton.serve.inference import Call
 from craton.store.database import Database
-from craton.store.migrations import upgrade
 from tests.data.sql.conftest import Shop, shop
+from tests.migrated import upgrade
 
 __all__ = ["shop"]
 
