@@ -15,6 +15,7 @@ from craton.app.hub import RunningHub
 from craton.app.knowledge import RunningKnowledge
 from craton.app.models import RunningModels
 from craton.app.platform import Platform, request_ids
+from craton.app.training import open_trainings
 from craton.children.process import sweep_folders
 from craton.jobs.executor import ExecutorLimits, LocalExecutor, default_at_once
 from craton.serve.spans import Spans
@@ -35,6 +36,7 @@ from craton.wire.native import NativeDialect
 from craton.wire.native_jobs import JobsDialect
 from craton.wire.native_knowledge import NativeKnowledge
 from craton.wire.native_measuring import MeasuringDialect
+from craton.wire.native_training import TrainingDialect
 from craton.wire.openai.dialect import OpenAIDialect
 from craton.wire.openai.errors import write_error as write_openai_error
 from craton.wire.router import Router
@@ -89,6 +91,7 @@ class Server:
             AnthropicDialect(self._models.inference),
             NativeDialect(self._backstage),
             JobsDialect(self._platform.jobs),
+            TrainingDialect(open_trainings(self._platform, self._hub.viewer.viewer), self._platform.jobs),
             NativeKnowledge(self._knowledge.knowledge),
             MeasuringDialect(self._knowledge.knowledge.measuring),
             self._hub.dialect,

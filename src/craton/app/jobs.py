@@ -36,7 +36,14 @@ def handlers(platform: Platform) -> Mapping[str, Handler]:
 
         return await collect(running, platform)
 
-    return {"ingest": ingesting, "reindex": reindexing, "scrub": scrubbing, "collect": collecting}
+    async def training(running: Running) -> Json:
+        from craton.app.training import training_parts
+        from craton.training.running import train
+
+        async with training_parts(platform) as parts:
+            return await train(running, running.job.arguments, parts)
+
+    return {"train": training, "ingest": ingesting, "reindex": reindexing, "scrub": scrubbing, "collect": collecting}
 
 
 def run_job(platform: Platform, job: str, fence: int | None) -> bool:

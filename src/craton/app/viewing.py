@@ -17,12 +17,13 @@ COPIES = 20 << 30  # bytes of Parquet copies; the oldest go
 
 
 class RunningViewer:
-    """Built once. `parts` are the Hub's routes, `hosted` those of the viewer's own host, `native` Craton's own."""
+    """Built once. `parts` are the Hub's routes, `hosted` those of the viewer's own host, `native` Craton's own.
+    viewer: for whoever else reads datasets."""
 
     def __init__(self, platform: Platform, reaching: Reaching) -> None:
         self._shelf = Shelf(platform.home.path / "copies", COPIES)
         viewer = Viewer(platform.hub, reaching, Admission(platform.database), self._shelf, platform.blobs.path)
-        self._viewer = viewer
+        self.viewer = viewer
         self.parts: list[Part] = [ViewerRoutes(viewer), ParquetRoutes(viewer)]
         self.hosted = Router(ViewerRoutes(viewer, prefix="").routes())
         self.native = NativeDatasets(viewer)
@@ -31,4 +32,4 @@ class RunningViewer:
         self._shelf.sweep()
 
     async def stop(self) -> None:
-        await self._viewer.close()
+        await self.viewer.close()

@@ -21,6 +21,7 @@ COMMANDS = {
     "models": "craton.cli.models:models",
     "datasets": "craton.cli.datasets:datasets",
     "kb": "craton.cli.kb:kb",
+    "train": "craton.cli.train:train",
     "jobs": "craton.cli.jobs:jobs",
     "buckets": "craton.cli.buckets:buckets",
     "blobs": "craton.cli.blobs:blobs",

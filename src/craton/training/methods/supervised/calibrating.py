@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -48,7 +49,9 @@ def calibration(
         scores = scores[:, 1]
     known = _scores_as_rows(len(counts)).fit()
     fitting = CalibratedClassifierCV(FrozenEstimator(known), method=method)
-    fitting.fit(scores.reshape(len(scores), -1), answers, sample_weight=weights)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", "Since FrozenEstimator")  # weights count in the calibration alone: so it is
+        fitting.fit(scores.reshape(len(scores), -1), answers, sample_weight=weights)
     curves = [_curve(one) for one in fitting.calibrated_classifiers_[0].calibrators]
     return Calibration(method, response, tuple(curves))
 

@@ -1,0 +1,92 @@
+"""Training, put together: for the server, which only submits, and for the process of a job."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Literal
+
+from craton.app.models import RunningModels
+from craton.app.platform import Platform
+from craton.app.viewing import COPIES
+from craton.core.job import Running
+from craton.data.viewing.shelf import Shelf
+from craton.data.viewing.viewer import Viewer
+from craton.hub.admission import Admission
+from craton.hub.reaching import Reaching
+from craton.serve.telemetry import Fanout
+from craton.training.data.hub import HubDatasets
+from craton.training.embedder import embedding
+from craton.training.jobrun import JobRun
+from craton.training.repositories import Checkouts
+from craton.training.specification.methods import Specification
+from craton.training.submitting import Trainings
+
+if TYPE_CHECKING:
+    from craton.training.data.loading import Embedding
+    from craton.training.running import TrainingParts
+
+RUNS = "runs"
+"""The folder in CRATON_HOME that keeps runs' checkpoints."""
+
+
+def open_trainings(platform: Platform, viewer: Viewer) -> Trainings:
+    return Trainings(platform.database, platform.jobs, HubDatasets(viewer))
+
+
+@asynccontextmanager
+async def training_parts(platform: Platform) -> AsyncIterator[TrainingParts]:
+    """What the job needs, with readers and models of its own. Models start when a text is to be embedded."""
+    from craton.training.running import TrainingParts
+
+    reaching = Reaching(platform.database)
+    shelf = Shelf(platform.home.path / "copies", COPIES)
+    viewer = Viewer(platform.hub, reaching, Admission(platform.database), shelf, platform.blobs.path)
+    checkouts = Checkouts(platform.hub, reaching)
+    models = _LateModels(platform)
+
+    def start_run(running: Running, spec: Specification) -> JobRun:
+        def check_out(kind: Literal["model", "space"], ref: str, folder: Path) -> None:
+            checkouts.check_out(running.job.tenant, kind, ref, folder)
+
+        return JobRun(running, platform.home.path / RUNS, check_out)
+
+    try:
+        yield TrainingParts(
+            hub=platform.hub,
+            datasets=HubDatasets(viewer),
+            embedding=models.embedding,
+            start_run=start_run,
+            private=platform.settings.hub.default_visibility == "private",
+        )
+    finally:
+        await viewer.close()
+        await models.close()
+
+
+class _LateModels:
+    """Opened by the first text."""
+
+    def __init__(self, platform: Platform) -> None:
+        self._platform, self._loop = platform, asyncio.get_running_loop()
+        self._models: RunningModels | None = None
+        self._lock = threading.Lock()
+
+    def embedding(self, tenant: str) -> Embedding:
+        """Blocks: called in the training's thread."""
+        with self._lock:
+            if self._models is None:
+                self._models = asyncio.run_coroutine_threadsafe(self._open(), self._loop).result()
+        return embedding(self._models.inference, self._loop, tenant)
+
+    async def close(self) -> None:
+        if self._models is not None:
+            await self._models.close()
+
+    async def _open(self) -> RunningModels:
+        models = RunningModels(self._platform, Fanout([]), keep_content=False)
+        await models.start(warm=False)
+        return models

@@ -1,0 +1,155 @@
+"""A finished artifact is loaded in a process that never saw the training, and must predict what was predicted there.
+
+`python -m craton.training.artifacts.trial PARENT`, started while the training still runs: it imports the libraries
+meanwhile, then reads one request (its length, then msgpack) and answers with the predictions.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+import subprocess
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, BinaryIO
+
+import msgspec
+from msgspec import Struct
+
+from craton.children.limits import die_with
+from craton.children.process import clean_environment
+from craton.core.errors import CratonError, Damaged
+from craton.core.predicting import PredictVerb
+from craton.engines.predictor.loaders import load
+from craton.engines.predictor.protocol import Predictor
+from craton.training.artifacts.columns import to_lists, to_rows
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+
+ROWS = 200  # that are compared
+SECONDS = 300.0
+RELATIVE, ABSOLUTE = 1e-5, 1e-7  # of float32, whose sums may be taken in another order
+_HEAD = struct.Struct(">Q")
+
+
+class Request(Struct, frozen=True):
+    folder: str
+    columns: dict[str, list[Any]]
+    verbs: tuple[PredictVerb, ...]
+
+
+class Answer(Struct, frozen=True):
+    """outputs: verb -> output -> a value for each row. error: "" unless it could not be loaded."""
+
+    outputs: dict[str, dict[str, list[Any]]] = {}
+    error: str = ""
+
+
+class Trial:
+    """The process. `start` early, `close` at the end; safe in any one thread."""
+
+    def __init__(self, modules: tuple[str, ...] = ()) -> None:
+        """modules: imported while it waits."""
+        self._modules = modules
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        command = [
+            sys.executable,
+            "-s",
+            "-P",
+            "-m",
+            "craton.training.artifacts.trial",
+            str(os.getpid()),
+            *self._modules,
+        ]
+        self._process = subprocess.Popen(
+            command,
+            env=clean_environment(os.environ),
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+        )
+
+    def compare(self, folder: Path, predictor: Predictor, rows: pd.DataFrame) -> None:
+        """rows: as the predictor takes them. Raises Damaged when what was saved cannot be loaded or answers
+        otherwise."""
+        verbs: tuple[PredictVerb, ...] = tuple(verb for verb, fields in predictor.signature.outputs.items() if fields)
+        some = rows.head(ROWS)
+        columns = to_lists(some, predictor.signature.inputs)
+        expected = {verb: predictor.run(verb, to_rows(columns, predictor.signature.inputs)) for verb in verbs}
+        answer = self._ask(Request(str(folder), columns, verbs))
+        if answer.error:
+            raise Damaged("the trained model", f"it cannot be loaded again: {answer.error}")
+        for verb in verbs:
+            for name, values in expected[verb].items():
+                if not same(values, answer.outputs[verb][name]):
+                    raise Damaged("the trained model", f"its {name!r} differs once it is loaded again")
+
+    def close(self) -> None:
+        if self._process is not None:
+            self._process.kill()
+            self._process.communicate()
+            self._process = None
+
+    def _ask(self, request: Request) -> Answer:
+        if self._process is None:
+            self.start()
+        assert self._process is not None
+        try:
+            output, _ = self._process.communicate(_framed(msgspec.msgpack.encode(request)), SECONDS)
+        except subprocess.TimeoutExpired:
+            raise Damaged("the trained model", f"it did not answer within {SECONDS:.0f} seconds") from None
+        code, self._process = self._process.returncode, None
+        if code or len(output) < _HEAD.size:
+            raise Damaged("the trained model", "the process that loaded it again did not survive it")
+        return msgspec.msgpack.decode(output[_HEAD.size :], type=Answer)
+
+
+def same(first: np.ndarray[Any, Any], second: list[Any]) -> bool:
+    """Labels must be equal; numbers may differ as much as the order of a sum in float32 makes them."""
+    import numpy as np
+
+    if first.dtype == object and not len(first):
+        return not second
+    if first.dtype.kind in "fc" or (first.dtype == object and isinstance(first[0], float)):
+        other = np.array(second, dtype=np.float64).reshape(first.shape)
+        return bool(np.allclose(first.astype(np.float64), other, RELATIVE, ABSOLUTE, equal_nan=True))
+    return bool(first.tolist() == second)
+
+
+def main() -> None:
+    die_with(int(sys.argv[1]))
+    output = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
+    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # libraries that talk do not spoil the answer
+    for module in sys.argv[2:]:
+        __import__(module)
+    request = msgspec.msgpack.decode(_read(sys.stdin.buffer), type=Request)
+    output.write(_framed(msgspec.msgpack.encode(_answer(request))))
+    output.close()
+
+
+def _answer(request: Request) -> Answer:
+    try:
+        predictor = load(Path(request.folder))
+    except CratonError as error:
+        return Answer(error=str(error))
+    rows = to_rows(request.columns, predictor.signature.inputs)
+    return Answer(
+        {verb: {name: values.tolist() for name, values in predictor.run(verb, rows).items()} for verb in request.verbs}
+    )
+
+
+def _framed(content: bytes) -> bytes:
+    return _HEAD.pack(len(content)) + content
+
+
+def _read(stream: BinaryIO) -> bytes:
+    (length,) = _HEAD.unpack(stream.read(_HEAD.size))
+    return stream.read(length)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,227 @@
+"""The code of a training job: read, load, train, write, try out in a fresh process, judge by the gate, publish."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from craton.core.chat import Json
+from craton.core.errors import Conflict, InvalidRequest, StorageFull
+from craton.core.job import Running
+from craton.core.predicting import Field
+from craton.engines.predictor.protocol import Predictor
+from craton.hub.repositories import Hub
+from craton.store.files import FULL
+from craton.training.artifacts.publishing import publish
+from craton.training.artifacts.trial import ROWS, Trial
+from craton.training.artifacts.writing import Lineage, write_artifact
+from craton.training.data.bundled import read_bundled
+from craton.training.data.embedding import embedded
+from craton.training.data.hub import HubDatasets, Table
+from craton.training.data.loading import Embedding, columns_needed, tables
+from craton.training.data.refs import BundledRef, DatasetRef, read_ref
+from craton.training.data.rows import Rows, read_parquet
+from craton.training.methods import trainer_for
+from craton.training.protocol import Run, Tables, Trained
+from craton.training.specification.gates import read_gate
+from craton.training.specification.methods import Reinforcement, Specification
+from craton.training.specification.parts import Data
+from craton.training.specification.reading import output_repo, read
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+AUTHOR = "craton"
+MADE_UP = 50  # observations
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingParts:
+    """What a run is given. start_run: makes its facade, of which `warnings` and `metrics` are read at the end.
+
+    embedding: the model that texts are embedded by (tenant -> it), blocking; raises NotFound when it is not here.
+    private: whether a new repository is, where the specification does not say it.
+    """
+
+    hub: Hub
+    datasets: HubDatasets
+    embedding: Callable[[str], Embedding]
+    start_run: Callable[[Running, Specification], TrackedRun]
+    private: bool
+
+
+class TrackedRun(Run, Protocol):
+    """A run that keeps what it was told, and is closed."""
+
+    @property
+    def warnings(self) -> list[str]: ...
+
+    def figures(self, trained: Trained) -> None:
+        """Takes the final figures and pictures in."""
+        ...
+
+    def close(self, *, succeeded: bool) -> None: ...
+
+
+async def train(running: Running, arguments: Json, parts: TrainingParts) -> Json:
+    """arguments: {"specification": the document, "pinned": the data's reference with its revision in full}.
+
+    Raises InvalidRequest, Conflict when the gate does not hold, StorageFull, and what data and methods raise.
+    """
+    spec = read(arguments["specification"])
+    rows = None
+    if not isinstance(spec, Reinforcement):
+        rows = await _open(running.job.tenant, spec.data, str(arguments.get("pinned") or spec.data.ref), parts)
+    try:
+        return await asyncio.to_thread(_Training(running, spec, parts).run, rows)
+    except OSError as error:
+        if error.errno in FULL:
+            raise StorageFull() from error
+        raise
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """Data that was found and not read yet. read: blocks."""
+
+    name: str
+    revision: str
+    read: Callable[[], Rows]
+
+
+async def _open(tenant: str, data: Data, name: str, parts: TrainingParts) -> Source:
+    ref = read_ref(name)
+    if isinstance(ref, BundledRef):
+        return Source(name, "", lambda: read_bundled(ref, data.config, data.limit))
+    stored = await parts.datasets.open(tenant, ref, data.config, data.part)
+    pinned = DatasetRef(ref.repo, stored.revision)
+    return Source(str(pinned), stored.revision, lambda: _read(str(pinned), data, stored.train, stored.test))
+
+
+def _read(name: str, data: Data, train: Table, test: Table | None) -> Rows:
+    columns = columns_needed(data, [*train.features])
+    own = None if test is None or data.split is not None else test
+    return Rows(
+        read_parquet([*train.files], train.features, columns, data.limit),
+        None if own is None else read_parquet([*own.files], own.features, columns, None),
+        name,
+        train.features,
+    )
+
+
+class _Training:
+    """One attempt, in a thread of its own."""
+
+    def __init__(self, running: Running, spec: Specification, parts: TrainingParts) -> None:
+        self._running, self._spec, self._parts = running, spec, parts
+        self._tenant = running.job.tenant
+
+    def run(self, source: Source | None) -> Json:
+        run = self._parts.start_run(self._running, self._spec)
+        trial = Trial(("craton.engines.predictor.loaders", "pandas"))
+        succeeded = False
+        try:
+            trial.start()
+            result = self._work(source, run, trial)
+            succeeded = True
+            return result
+        finally:
+            trial.close()
+            run.close(succeeded=succeeded)
+
+    def _work(self, source: Source | None, run: TrackedRun, trial: Trial) -> Json:
+        spec, tables_ = self._spec, self._load(source, run)
+        train_ = trainer_for(spec)
+        run.check()
+        trained = train_(spec, tables_, run)
+        for name, value in trained.metrics.items():
+            run.metric(name, value)
+        run.figures(trained)
+        name, revision = ("", "") if source is None else (source.name, source.revision)
+        lineage = Lineage(self._running.job.id, name, revision)
+        with tempfile.TemporaryDirectory(prefix="craton-artifact-") as place:
+            folder = trained.folder if trained.folder is not None else Path(place)
+            write_artifact(folder, spec, trained, tables_, lineage, run.warnings)
+            if trained.predictor is not None:
+                self._try(trained.predictor, folder, tables_, run, trial)
+            self._judge(trained, run)
+            published = self._publish(folder, run)
+        return self._result(source, trained, run, published)
+
+    def _load(self, source: Source | None, run: TrackedRun) -> Tables | None:
+        if source is None:
+            return None
+        run.log(f"reading {source.name}")
+        loaded = tables(self._spec, source.read(), lambda: self._parts.embedding(self._tenant), run.warn)
+        counts = [(len(loaded.train), "train"), (len(loaded.validation), "validation"), (len(loaded.test), "test")]
+        run.log(", ".join(f"{count:,} rows to {what}" for count, what in counts if count))
+        return loaded
+
+    def _try(self, predictor: Predictor, folder: Path, loaded: Tables | None, run: TrackedRun, trial: Trial) -> None:
+        rows = _some_rows(loaded, predictor, run)
+        trial.compare(folder, predictor, rows)
+        run.log(f"loaded again in a fresh process: the same answers on {len(rows):,} rows")
+
+    def _judge(self, trained: Trained, run: TrackedRun) -> None:
+        gate = read_gate(self._spec.eval.gate)
+        if gate is None:
+            return
+        if gate.metric not in trained.metrics:
+            measured = ", ".join(sorted(trained.metrics))
+            raise InvalidRequest(f"{gate.metric} was not measured; there are {measured}", "eval.gate")
+        if not gate.holds(trained.metrics):
+            value = trained.metrics[gate.metric]
+            raise Conflict("gate", str(gate), f"{gate.metric} is {value:.6g}, so nothing was published")
+        run.log(f"the gate holds: {gate.metric} is {trained.metrics[gate.metric]:.6g} ({gate})")
+
+    def _publish(self, folder: Path, run: TrackedRun) -> str:
+        if not self._spec.output.model:
+            return ""
+        run.check()
+        output = self._spec.output
+        private = self._parts.private if output.private is None else output.private
+        repo = output_repo(self._spec)
+        return publish(
+            self._parts.hub, self._tenant, AUTHOR, repo, output.branch, folder, self._running.job.id, private=private
+        )
+
+    def _result(self, source: Source | None, trained: Trained, run: TrackedRun, revision: str) -> Json:
+        found: dict[str, Any] = {"metrics": trained.metrics, "warnings": run.warnings}
+        if source is not None:
+            found["data"] = source.name
+        if revision:
+            found |= {"model": self._spec.output.model, "revision": revision}
+        return found
+
+
+def _some_rows(loaded: Tables | None, predictor: Predictor, run: Run) -> pd.DataFrame:
+    """Rows as the predictor takes them, that it was not trained on where there are any; made up where there is no
+    data at all."""
+    if loaded is None:
+        return _made_up(predictor.signature.inputs)
+    held = loaded.test if len(loaded.test) else loaded.validation if len(loaded.validation) else loaded.train
+    few = held.head(ROWS)
+    if not any(field.embedder for field in predictor.signature.inputs):
+        return few
+    return embedded(replace(loaded, train=few, validation=few.head(0), test=few.head(0)), run).train
+
+
+def _made_up(fields: tuple[Field, ...]) -> pd.DataFrame:
+    """Observations of an environment: any numbers will do, the same ones each time."""
+    import numpy as np
+    import pandas as pd
+
+    draw = np.random.default_rng(0)
+    columns: dict[str, list[Any]] = {}
+    for field in fields:
+        if field.categories:
+            columns[field.name] = draw.choice(np.array(field.categories, dtype=object), MADE_UP).tolist()
+        elif field.kind == "integer":
+            columns[field.name] = draw.integers(0, 2, MADE_UP).tolist()
+        else:
+            columns[field.name] = list(draw.standard_normal((MADE_UP, *field.shape)))
+    return pd.DataFrame({name: pd.Series(values) for name, values in columns.items()})

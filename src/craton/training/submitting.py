@@ -1,0 +1,68 @@
+"""Training as it is asked for: checked, its data pinned, queued. Nothing heavy is imported here: the server does it."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from craton.core.errors import Unsupported
+from craton.core.job import Job, JobSpec
+from craton.jobs.queue import Jobs
+from craton.store.database import Database
+from craton.training.data.hub import HubDatasets
+from craton.training.data.refs import DatasetRef, read_ref
+from craton.training.specification.explaining import Explanation, explain
+from craton.training.specification.methods import Reinforcement, Specification
+from craton.training.specification.reading import document_of, method_of, read
+
+KIND = "train"
+
+
+class Trainings:
+    """What the dialects and the command line need of training."""
+
+    def __init__(self, database: Database, jobs: Jobs, datasets: HubDatasets) -> None:
+        self._database, self._jobs, self._datasets = database, jobs, datasets
+
+    async def submit(self, tenant: str, document: Any) -> Job:
+        """Raises InvalidRequest, NotFound for data that is not there
+        (or not read here: Unsupported), Throttled."""
+        spec = read(document)
+        pinned = await self._pinned(tenant, spec)
+        arguments = {"specification": document_of(spec), "pinned": pinned}
+        job = JobSpec(tenant, KIND, arguments, subject=subject_of(spec))
+        return await asyncio.to_thread(self._submit, job)
+
+    async def explain(self, tenant: str, document: Any) -> Explanation:
+        """What `submit` would run. Raises the same."""
+        spec = read(document)
+        if isinstance(spec, Reinforcement):
+            return explain(spec, "", {}, None, None)
+        pinned = await self._pinned(tenant, spec)
+        ref = read_ref(pinned)
+        if not isinstance(ref, DatasetRef):
+            return explain(spec, pinned, {}, None, None)
+        stored = await self._datasets.open(tenant, ref, spec.data.config, spec.data.part)
+        own_test = None if stored.test is None else stored.test.rows
+        return explain(spec, pinned, stored.train.features, stored.train.rows, own_test)
+
+    async def _pinned(self, tenant: str, spec: Specification) -> str:
+        if isinstance(spec, Reinforcement):
+            return ""
+        ref = read_ref(spec.data.ref)
+        if not isinstance(ref, DatasetRef):
+            return str(ref)
+        if not self._datasets.reads:
+            raise Unsupported("Reading datasets here", "Install craton[train].")
+        return str(await self._datasets.pinned(tenant, ref))
+
+    def _submit(self, job: JobSpec) -> Job:
+        with self._database.write() as connection:
+            return self._jobs.submit(connection, job)
+
+
+def subject_of(spec: Specification) -> str:
+    """For people: "classification of datasets/acme/churn@main -> acme/churn"."""
+    what = spec.environment if isinstance(spec, Reinforcement) else spec.data.ref
+    goal = f" -> {spec.output.model}" if spec.output.model else ""
+    return spec.name or f"{method_of(spec)} of {what}{goal}"

@@ -1,0 +1,72 @@
+"""Craton's own routes to training: a specification in, a job out."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any, Protocol
+
+import msgspec
+
+from craton.core.access import Action
+from craton.core.errors import NotFound
+from craton.core.job import Job
+from craton.training.specification.explaining import Explanation
+from craton.wire.http import Handler, Reply, Request, Route, decode_json, json_reply
+from craton.wire.openai.errors import write_error
+
+ROOT = "/api/craton/v1/trainings"
+KIND = "train"
+MAX_BODY = 1 << 20
+
+
+class Trainings(Protocol):
+    """What these routes need of `craton.training.submitting`."""
+
+    async def submit(self, tenant: str, document: Any) -> Job: ...
+
+    async def explain(self, tenant: str, document: Any) -> Explanation: ...
+
+
+class Jobs(Protocol):
+    """And of `craton.jobs.queue`. Blocks; NotFound for another tenant's job."""
+
+    def get(self, tenant: str, job: str) -> Job: ...
+
+
+class TrainingDialect:
+    """Errors are written as those of the other own routes. How a run goes on is asked of the jobs' routes."""
+
+    name = "craton"
+
+    def __init__(self, trainings: Trainings, jobs: Jobs) -> None:
+        self._trainings, self._jobs = trainings, jobs
+
+    def routes(self) -> list[Route]:
+        def route(method: str, path: str, operation: str, handler: Handler, action: Action) -> Route:
+            return Route(method, ROOT + path, self.name, operation, handler, write_error, action, max_body=MAX_BODY)
+
+        return [
+            route("POST", "", "SubmitTraining", self._submit, Action.WRITE),
+            route("POST", "/explain", "ExplainTraining", self._explain, Action.READ),
+            route("GET", "/{id}", "GetTraining", self._get, Action.READ),
+        ]
+
+    async def _submit(self, request: Request) -> Reply:
+        job = await self._trainings.submit(request.authenticated.tenant, decode_json(request.body))
+        return json_reply(202, shown(job))
+
+    async def _explain(self, request: Request) -> Reply:
+        return json_reply(200, await self._trainings.explain(request.authenticated.tenant, decode_json(request.body)))
+
+    async def _get(self, request: Request) -> Reply:
+        job = await asyncio.to_thread(self._jobs.get, request.authenticated.tenant, request.params["id"])
+        if job.kind != KIND:
+            raise NotFound("training", job.id)
+        return json_reply(200, shown(job))
+
+
+def shown(job: Job) -> dict[str, Any]:
+    """The job, with the specification that it runs and the data's revision."""
+    fields: dict[str, Any] = msgspec.to_builtins(job)
+    arguments = fields.pop("arguments")
+    return {**fields, "specification": arguments.get("specification"), "data": arguments.get("pinned", "")}
