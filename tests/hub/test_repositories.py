@@ -16,7 +16,8 @@ from sqlalchemy import func, select
 from craton.core.errors import Conflict, Damaged, InvalidRequest, NotFound
 from craton.core.repo import Add, Copy, Delete, Operation, RepoId
 from craton.hub import tables
-from craton.hub.repositories import Hub
+from craton.hub.git import pointer_id
+from craton.hub.repositories import HEAD, Hub
 
 REPO = RepoId("model", "acme", "net")
 Adder = Callable[[str, str, bytes], Add]
@@ -306,6 +307,15 @@ def test_ids_are_those_that_git_gives(hub: Hub, add: Adder, tmp_path: Path) -> N
     git("commit", "-q", "-m", "The message\n\nand more")
     assert revision.id == git("rev-parse", "HEAD")
     assert hub.entry("t", REPO, "main", "a/b/c.bin").git_oid == git("rev-parse", "HEAD:a/b/c.bin")
+
+
+def test_what_came_as_a_large_file_gets_gits_id_when_a_commit_keeps_its_bytes_in_git(hub: Hub) -> None:
+    hub.create("t", REPO)
+    stored = hub.store("t", [b"hel", b"lo\n"], 6, large=True)
+    assert stored.git_oid == ""
+    for large, oid in ((False, "ce013625030ba8dba906f756967f9e9ca394464a"), (True, pointer_id(stored.digest, 6))):
+        hub.commit("t", REPO, "main", HEAD, [Add("a", stored.digest, 6, large)], "m", "me")
+        assert hub.entry("t", REPO, "main", "a").git_oid == oid
 
 
 def test_a_small_change_to_a_big_folder_stores_little(hub: Hub, add: Adder) -> None:

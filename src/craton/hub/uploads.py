@@ -22,6 +22,7 @@ from craton.core.errors import Damaged, InvalidRequest, StorageFull
 from craton.hub.files import StoredFile, store_file, stored_files
 from craton.hub.keeping.quotas import check_room
 from craton.store.blobs import CHUNK, Blobs
+from craton.store.blobs.hashing import Beside
 from craton.store.database import Database
 from craton.store.files import FULL, Files, make_folders
 
@@ -144,7 +145,7 @@ class Uploads:
         return self._home(tenant) / f"{upload.digest}-{upload.size}-{upload.part}"
 
     def _write(self, temporary: Path, blocks: Iterable[bytes], length: int) -> str:
-        hasher, size = hashlib.sha256(), 0
+        hasher, size = Beside(hashlib.sha256()), 0
         with _storing():
             handle = self._files.create(temporary)
         try:

@@ -16,6 +16,7 @@ from pathlib import Path
 from secrets import token_hex
 
 from craton.core.errors import Damaged, StorageFull
+from craton.store.blobs.hashing import Beside
 from craton.store.blobs.protocol import CHUNK, Blob
 from craton.store.files import FULL, PRIVATE_FOLDER
 
@@ -64,7 +65,7 @@ class Cache:
     def filling(self, chunks: Iterable[bytes]) -> Iterator[tuple[Path, Blob]]:
         """A temporary file with these bytes, gone at the end of the block unless `keep` made a copy of it."""
         temporary = self._folder / f"{token_hex(16)}.part"
-        hasher, size = hashlib.sha256(), 0
+        hasher, size = Beside(hashlib.sha256()), 0
         try:
             with _storing(), temporary.open("xb", buffering=0) as file:
                 os.chmod(temporary, 0o600)
@@ -73,8 +74,8 @@ class Cache:
                     if size + len(chunk) > room:
                         room = size + max(len(chunk), 64 * CHUNK)
                         self._make_room(room - size)
-                    file.write(chunk)
                     hasher.update(chunk)
+                    file.write(chunk)
                     size += len(chunk)
             yield temporary, Blob(hasher.hexdigest(), size)
         finally:
