@@ -50,7 +50,8 @@ $(VENV)/.run: $(VENV)/bin/python pyproject.toml requirements/clients.txt
 	$(BIN)/python -m pip install --quiet --no-deps --editable .
 	touch $@
 
-$(VENV)/.test: $(VENV)/bin/python pyproject.toml requirements/dev.txt
+$(VENV)/.test: $(VENV)/bin/python pyproject.toml requirements/dev.txt requirements/train.txt
 	$(BIN)/python -m pip install --quiet --require-hashes -r requirements/dev.txt
+	$(BIN)/python -m pip install --quiet -r requirements/train.txt
 	$(BIN)/python -m pip install --quiet --no-deps --editable .
 	touch $@ $(VENV)/.run
