@@ -115,7 +115,7 @@ from craton.serve.pricing import Price
 from craton.store.blobs.opening import Location, check_location
 
 Seconds = Annotated[float, Meta(gt=0)]
-ENGINES = frozenset({"llama_cpp", "bert", "echo"})
+ENGINES = frozenset({"llama_cpp", "bert", "predictor", "echo"})
 DEFAULT_URLS = {"openai": "https://api.openai.com/v1", "anthropic": "https://api.anthropic.com"}
 
 

@@ -9,14 +9,19 @@ from typing import TYPE_CHECKING, Any
 from craton.app.config import Settings
 from craton.app.fitting import bytes_needed, memory_limit
 from craton.app.upstreams import Connector, allowed_hosts
+from craton.core.errors import InvalidRequest
 from craton.engines.checking import Checker
 from craton.serve.counting import COUNTER_LIMITS, Counting, counter_bytes
 from craton.serve.directory import Directory
+from craton.serve.drifting import DriftBook
 from craton.serve.inference import Inference, Tracer
+from craton.serve.learning import SNAPSHOT_ROWS, Lines
 from craton.serve.loading import EngineLoader
 from craton.serve.metering import Meter
 from craton.serve.pool import Pool, PoolLimits
+from craton.serve.predictors import Predictors
 from craton.serve.pricing import Prices
+from craton.serve.snapshots import Snapshots
 from craton.serve.sources import Echo, HubModels, Upstream, Upstreams
 
 if TYPE_CHECKING:
@@ -60,7 +65,10 @@ class RunningModels:
             keep_days=settings.traces.days,
         )
         connector = Connector(settings.upstreams, platform.vault, self.outgoing.get)
-        loader = EngineLoader(platform.blobs.path, _engine_options(platform), connector.connect)
+        options = _engine_options(platform)
+        lines = Lines(Snapshots(platform.hub, platform.blobs.path), _snapshot_rows(options))
+        self.drift = DriftBook(platform.blobs.path, time.time)
+        loader = EngineLoader(platform.blobs.path, options, connector.connect, lines)
         self.pool = Pool(loader.load, lambda target: bytes_needed(target.info, settings), _limits(settings))
         self._counting = Counting(self.pool, Pool(loader.load_counter, counter_bytes, COUNTER_LIMITS))
         self.directory = Directory(
@@ -75,6 +83,7 @@ class RunningModels:
             Prices(settings.prices),
             tracer,
             time.time,
+            Predictors(lines, self.drift),
             deadline=settings.server.deadline,
         )
 
@@ -106,6 +115,15 @@ def _engine_options(platform: Platform) -> dict[str, dict[str, Any]]:
     if script:
         options.setdefault("echo", {})["script"] = str(platform.home.path / script)
     return options
+
+
+def _snapshot_rows(options: dict[str, dict[str, Any]]) -> int:
+    """[engines.predictor] snapshot_rows: the rows after which a model that learns becomes a revision, 0 for never.
+    Raises InvalidRequest."""
+    rows = options.get("predictor", {}).pop("snapshot_rows", SNAPSHOT_ROWS)
+    if type(rows) is not int or rows < 0:
+        raise InvalidRequest("must be a whole number of rows, 0 for never", "engines.predictor.snapshot_rows")
+    return rows
 
 
 def _upstreams(settings: Settings) -> Upstreams:

@@ -17,6 +17,7 @@ from craton.core.chat import ChatRequest
 from craton.core.errors import Damaged, InvalidRequest, ModelUnavailable, NotFound
 from craton.core.events import Event
 from craton.core.model import Capabilities, EmbedAnswer, EmbedRequest, ModelInfo, ScoreAnswer, ScoreRequest
+from craton.core.predicting import PredictAnswer, PredictorRequest
 from craton.core.streams import closing
 from craton.engines.protocol import Engine
 from craton.serve.target import Target
@@ -116,6 +117,9 @@ class UpstreamModel:
 
     async def score(self, request: ScoreRequest) -> ScoreAnswer:
         return await (await self._current()).score(request)
+
+    async def predict(self, request: PredictorRequest) -> PredictAnswer:
+        return await (await self._current()).predict(request)
 
     async def count_tokens(self, request: ChatRequest) -> int:
         return await (await self._current()).count_tokens(request)

@@ -7,8 +7,10 @@ from typing import Any, Literal
 
 from msgspec import Struct
 
-Verb = Literal["chat", "embed", "classify", "fill"]
-"""What a model is asked to do. More verbs (complete, rerank, predict, make media) come with their engines."""
+from craton.core.predicting import PredictVerb
+
+Verb = Literal["chat", "embed", "classify", "fill", PredictVerb]
+"""What a model is asked to do. More verbs (complete, rerank, make media) come with their engines."""
 
 
 class Capabilities(Struct, frozen=True, omit_defaults=True):

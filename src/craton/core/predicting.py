@@ -53,12 +53,26 @@ class PredictRequest(Struct, frozen=True, omit_defaults=True, tag="predict"):
         return len(self.columns[0]) if self.columns else 0
 
 
+class SnapshotRequest(Struct, frozen=True, omit_defaults=True, tag="snapshot"):
+    """Write what the model has learned so far into the empty folder; state["parameters"] of the answer are the
+    manifest's."""
+
+    model: str
+    folder: str
+
+
+PredictorRequest = PredictRequest | SnapshotRequest
+
+
 class PredictAnswer(Struct, frozen=True, omit_defaults=True):
     """columns: in the order of the signature's outputs of that verb, each as long as the request had rows.
 
     A vector is a list of numbers. `learn` gives no columns; state says what the model knows after it ("seen", "drift").
+    counted: how many rows fell into each bin of the training rows, by field: of this request and of those that ran with
+    it, whose answers say nothing then.
     """
 
     names: tuple[str, ...]
     columns: tuple[list[Any], ...]
     state: dict[str, Any] = {}
+    counted: dict[str, list[int]] = {}

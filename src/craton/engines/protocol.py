@@ -10,6 +10,7 @@ from msgspec import Struct
 from craton.core.chat import ChatRequest
 from craton.core.events import Event
 from craton.core.model import Capabilities, EmbedAnswer, EmbedRequest, ModelInfo, ScoreAnswer, ScoreRequest
+from craton.core.predicting import PredictAnswer, PredictorRequest
 
 
 class EngineSpec(Struct, frozen=True):
@@ -47,6 +48,10 @@ class Engine(Protocol):
 
     async def score(self, request: ScoreRequest) -> ScoreAnswer:
         """Labels for texts, or tokens for their masks. Raises ContextExceeded unless `truncate`."""
+        ...
+
+    async def predict(self, request: PredictorRequest) -> PredictAnswer:
+        """Outputs for rows. Columns come in the signature's order. Raises InvalidRequest that names row and column."""
         ...
 
     async def count_tokens(self, request: ChatRequest) -> int:

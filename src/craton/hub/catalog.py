@@ -100,7 +100,10 @@ class Catalog:
             files = self._models.hub.tree(reached.owner, reached.repo, info.revision)
         except NotFound:
             raise NotFound("model", name, HINT) from None
-        return CatalogModel(reached.owner, info, {file.path: file.digest for file in files if is_safe(file.path)})
+        # A predictor's description names its files: its engine reads them by loaders of the platform's own alone.
+        named = (info.details or {}).get("files") if info.engine == "predictor" else None
+        wanted = is_safe if named is None else frozenset(named).__contains__
+        return CatalogModel(reached.owner, info, {file.path: file.digest for file in files if wanted(file.path)})
 
     def _starter(self, name: str) -> Reached:
         return self._reaching.reach(SHARED_TENANT, RepoId("model", STARTER_NAMESPACE, name))

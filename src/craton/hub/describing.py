@@ -21,6 +21,7 @@ from craton.formats.safetensors import SafetensorsHeader, read_safetensors_file
 from craton.hub.adapters import describe_adapter, is_adapter
 from craton.hub.cards import card_text, read_card
 from craton.hub.encoders import sizes, task_of, why_not
+from craton.hub.predictors import MANIFEST, describe_predictor, is_predictor
 
 MAX_JSON = 32 * 1024 * 1024  # bytes of a configuration file
 MAX_CARD = 4 * 1024 * 1024
@@ -55,7 +56,9 @@ def describe(id: str, files: Mapping[str, TreeEntry], locate: Locate) -> ModelIn
     """The model that these files (by path) are. Raises Damaged when a header, or a configuration, is broken."""
     card = _card(files, locate)
     ggufs = sorted(path for path in files if path.endswith(".gguf"))
-    if len(ggufs) == 1:
+    if is_predictor(files):
+        info = describe_predictor(id, files, _read(files[MANIFEST], locate, MAX_JSON).encode())
+    elif len(ggufs) == 1:
         info = _gguf(id, read_gguf_file(locate(files[ggufs[0]].digest), ggufs[0]))
         info = replace(info, size_bytes=files[ggufs[0]].size)
     elif ggufs:

@@ -8,6 +8,8 @@ from craton.core.model import ModelInfo
 
 KV_BYTES = 2  # an f16
 PROCESS = 80 * 1024 * 1024  # bytes: a worker with its libraries, before it loads weights
+PREDICTOR_PROCESS = 220 * 1024 * 1024  # bytes: a worker with pandas and scikit-learn
+PREDICTOR_GROWTH = 4  # trees are packed on disk
 BATCH_TOKENS = 512  # that are computed at once
 
 
@@ -35,6 +37,8 @@ def memory_needed(info: ModelInfo, context: int, parallel: int = 1) -> MemoryNee
     Measured with llama.cpp and SmolLM2-135M, prompts that fill the context: 209 MiB at 2,048 tokens (estimate 232),
     327 at 8,192 (estimate 367).
     """
+    if info.engine == "predictor":
+        return MemoryNeed(PREDICTOR_GROWTH * info.size_bytes, 0, PREDICTOR_PROCESS)
     details = info.details or {}
     width, vocabulary = details.get("embedding_length") or 0, details.get("vocabulary") or 0
     heads = info.kv_heads or 0

@@ -18,7 +18,7 @@ from craton.hub.describing import describe
 from craton.hub.repositories import Hub
 
 STARTER_NAMESPACE = "craton"
-READER = 3  # raise it when `describe` learns something: what older ones remembered is read again
+READER = 4  # raise it when `describe` learns something: what older ones remembered is read again
 
 CheckTemplate = Callable[[str], None]
 """Raises a CratonError for a chat template that must not be run."""

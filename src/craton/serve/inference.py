@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
+from itertools import count
 from typing import Protocol
 
 from msgspec import Struct
@@ -15,16 +16,22 @@ from msgspec.structs import replace
 
 from craton.core.access import Caller
 from craton.core.chat import ChatRequest
-from craton.core.errors import CratonError
+from craton.core.errors import CratonError, Unsupported
 from craton.core.events import Event, Usage
 from craton.core.model import ClassifyRequest, EmbedAnswer, EmbedRequest, ModelInfo, ScoreAnswer, ScoreRequest
+from craton.core.predicting import PredictAnswer, PredictRequest, Signature
 from craton.core.streams import closing
+from craton.engines.predictor.arranging import arranged
 from craton.serve.counting import Counting
 from craton.serve.deadline import by, until
 from craton.serve.directory import Directory
+from craton.serve.drifting import DriftReport
 from craton.serve.guarding import guard
+from craton.serve.learning import Snapshot
 from craton.serve.metering import Meter, Record
 from craton.serve.pool import Pool
+from craton.serve.predicting import Embed, asked, told
+from craton.serve.predictors import Predictors
 from craton.serve.pricing import Prices
 from craton.serve.refusals import refuse_contradictions, refuse_unmet, refuse_verb
 from craton.serve.target import Target
@@ -69,6 +76,24 @@ class Scoring(Serving, Protocol):
     async def score(self, call: Call, request: ScoreRequest) -> ScoreAnswer: ...
 
 
+class Predicting(Serving, Protocol):
+    """What those need besides who ask trained models about rows."""
+
+    async def predict(self, call: Call, request: PredictRequest) -> PredictAnswer:
+        """Raises InvalidRequest that names columns, or rows and columns; Unsupported for a verb it does not know."""
+        ...
+
+    async def signature(self, caller: Caller, name: str) -> tuple[ModelInfo, Signature]:
+        """What a model takes and gives. Raises NotFound; Unsupported for a model of another kind."""
+        ...
+
+    async def snapshot(self, call: Call, name: str) -> Snapshot:
+        """What the model learned while serving, as a revision. Raises Unsupported, Forbidden, Stale."""
+        ...
+
+    async def drift(self, caller: Caller, name: str) -> DriftReport: ...
+
+
 class SchemaChecker(Protocol):
     """Compiles what a request brings in a disposable process first (a bad schema must hurt nobody else)."""
 
@@ -84,7 +109,9 @@ class Tracer(Protocol):
 
 
 class Inference:
-    """Everything comes by constructor. compiles: engines that compile a request's schemas in native code."""
+    """Everything comes by constructor. compiles: engines that compile a request's schemas in native code.
+
+    predictors: None where there are no trained models."""
 
     def __init__(
         self,
@@ -96,6 +123,7 @@ class Inference:
         prices: Prices,
         tracer: Tracer,
         clock: Callable[[], float],
+        predictors: Predictors | None = None,
         *,
         deadline: float = 600.0,
         compiles: frozenset[str] = frozenset({"llama_cpp"}),
@@ -108,6 +136,7 @@ class Inference:
         self._prices = prices
         self._tracer = tracer
         self._clock = clock
+        self._predictors = predictors
         self._deadline = deadline
         self._compiles = compiles
 
@@ -150,6 +179,46 @@ class Inference:
             record.usage = Usage(sum(answer.tokens), 0)
             return answer
 
+    async def predict(self, call: Call, request: PredictRequest) -> PredictAnswer:
+        with self._recorded(call, request) as record:
+            record.request = asked(request)
+            target = await self._resolve(call, request.model, record)
+            refuse_verb(target.info, request.verb)
+            predictors = self._known_predictors
+            if request.verb == "learn":
+                predictors.refuse_to_teach(call.caller.tenant, target, request.model)
+            ends = asyncio.get_running_loop().time() + self._seconds(call)
+            rows = arranged(predictors.signature(target.info), replace(request, model=target.info.id))
+            rows = await by(ends, predictors.ready(rows, target, self._embedding(call)), self._seconds(call))
+            target = await predictors.living(target, request.model)
+            async with self._pool.use(target, ends) as loaded, loaded.admission.slot(ends):
+                answer = await by(ends, loaded.engine.predict(rows), self._seconds(call))
+            predictors.drift.add(target, answer.counted)
+            record.answer = told(answer)
+            return answer
+
+    async def signature(self, caller: Caller, name: str) -> tuple[ModelInfo, Signature]:
+        info = await self.model(caller, name)
+        return info, self._known_predictors.signature(info)
+
+    async def snapshot(self, call: Call, name: str) -> Snapshot:
+        target = await self._directory.find(call.caller.tenant, name)
+        refuse_verb(target.info, "learn")
+        predictors = self._known_predictors
+        predictors.refuse_to_teach(call.caller.tenant, target, name)
+        target = await predictors.living(target, name)
+        if not self._pool.holds(target):
+            return Snapshot(target.info.revision, 0)
+        async with self._pool.use(target) as loaded:
+            return await predictors.save(loaded.engine, call.caller)
+
+    async def drift(self, caller: Caller, name: str) -> DriftReport:
+        target = await self._directory.find(caller.tenant, name)
+        predictors = self._known_predictors
+        predictors.signature(target.info)
+        target = await predictors.living(target, name)
+        return await asyncio.to_thread(predictors.drift.report, target)
+
     async def count_tokens(self, call: Call, request: ChatRequest) -> int:
         refuse_contradictions(request)
         target = await self._directory.find(call.caller.tenant, request.model)
@@ -162,6 +231,21 @@ class Inference:
     async def model(self, caller: Caller, name: str) -> ModelInfo:
         return (await self._directory.find(caller.tenant, name)).info
 
+    @property
+    def _known_predictors(self) -> Predictors:
+        if self._predictors is None:
+            raise Unsupported("Asking trained models here")
+        return self._predictors
+
+    def _embedding(self, call: Call) -> Embed:
+        """Texts of rows are embedded by calls of their own, whose ids say of which request they are parts."""
+        numbers = count(1)
+
+        async def embed(request: EmbedRequest) -> EmbedAnswer:
+            return await self.embed(replace(call, request_id=f"{call.request_id[:58]}.{next(numbers)}"), request)
+
+        return embed
+
     def _seconds(self, call: Call) -> float:
         return call.deadline or self._deadline
 
@@ -173,7 +257,9 @@ class Inference:
         return target
 
     @contextmanager
-    def _recorded(self, call: Call, request: ChatRequest | EmbedRequest | ScoreRequest) -> Iterator[Record]:
+    def _recorded(
+        self, call: Call, request: ChatRequest | EmbedRequest | ScoreRequest | PredictRequest
+    ) -> Iterator[Record]:
         """Every request leaves a row, however it ends."""
         record = Record(
             tenant=call.caller.tenant,

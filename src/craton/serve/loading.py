@@ -11,15 +11,16 @@ from craton.core.errors import Unsupported
 from craton.engines.echo import EchoEngine
 from craton.engines.protocol import Engine, EngineSpec
 from craton.engines.worker.supervisor import Worker
+from craton.serve.learning import Lines, is_live
 from craton.serve.target import Target
 
-IN_WORKERS = frozenset({"llama_cpp", "bert"})
+IN_WORKERS = frozenset({"llama_cpp", "bert", "predictor"})
 
 
 class EngineLoader:
     """blob_path: where the bytes with this digest lie, verified. options: the operator's, by engine.
 
-    connect: makes the engine of an upstream model.
+    connect: makes the engine of an upstream model. lines: of the models that learn.
     """
 
     def __init__(
@@ -27,10 +28,12 @@ class EngineLoader:
         blob_path: Callable[[str], Path],
         options: Mapping[str, Mapping[str, Any]],
         connect: Callable[[Target], Engine],
+        lines: Lines | None = None,
     ) -> None:
         self._blob_path = blob_path
         self._options = options
         self._connect = connect
+        self._lines = lines
 
     async def load(self, target: Target) -> Engine:
         """Raises the load's own typed error (Damaged, Unsupported, ModelUnavailable ...)."""
@@ -41,6 +44,8 @@ class EngineLoader:
         isolated = info.engine in IN_WORKERS or options.pop("worker", False)
         if not isolated and info.engine != "echo":
             raise Unsupported(f"Running {info.id!r}", "No engine here runs this kind of model.")
+        if self._lines is not None and is_live(target):
+            return await self._lines.begin(target, self._worker)
         spec = await self._spec(target, info.engine, options)
         return await _start(spec) if isolated else await asyncio.to_thread(EchoEngine.load, spec)
 
@@ -51,6 +56,10 @@ class EngineLoader:
         """
         engine = target.info.engine
         return await _start(await self._spec(target, f"{engine}_counter", dict(self._options.get(engine, {}))))
+
+    async def _worker(self, target: Target) -> Worker:
+        engine = target.info.engine
+        return await _start(await self._spec(target, engine, dict(self._options.get(engine, {}))))
 
     async def _spec(self, target: Target, engine: str, options: dict[str, Any]) -> EngineSpec:
         files = await asyncio.to_thread(self._local_files, target)

@@ -46,7 +46,7 @@ _ENCODER = msgspec.json.Encoder()
 @dataclass(slots=True)
 class Record:
     """One request while it runs, then its row. Times come from the injected clock (seconds). request: what was asked, a
-    value of `core` or of the part of the platform that was asked."""
+    value of `core` or of the part of the platform that was asked. answer: of what answers in one piece."""
 
     tenant: str
     id: str
@@ -67,6 +67,7 @@ class Record:
     seconds: float = 0.0
     cost: float | None = None
     events: list[Event] = field(default_factory=list)
+    answer: Struct | None = None
 
     def observe(self, event: Event, now: float) -> None:
         self.events.append(event)
@@ -80,7 +81,7 @@ class Record:
 
     def forget_content(self) -> None:
         """Keeps what the row needs: there will be no trace."""
-        self.request = None
+        self.request = self.answer = None
         self.events = []
 
     def row(self) -> dict[str, Any]:
@@ -94,7 +95,7 @@ class Record:
         }
 
     def trace(self, now: float) -> dict[str, Any]:
-        answer = ""
+        answer = "" if self.answer is None else _as_json(self.answer)
         if self.events:
             folder = Folder()
             for event in self.events:

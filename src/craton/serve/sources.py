@@ -84,14 +84,17 @@ class HubModels:
 
     def targets(self, tenant: str) -> list[Target]:
         """Without their files, which only loading needs."""
-        return [Target(_key(found.owner, found.info), found.info) for found in self._catalog.listed(tenant)]
+        return [
+            Target(_key(found.owner, found.info), found.info, owner=found.owner)
+            for found in self._catalog.listed(tenant)
+        ]
 
     def find(self, tenant: str, name: str) -> Target | None:
         try:
             found = self._catalog.resolve(tenant, name)
         except NotFound:
             return None
-        return Target(_key(found.owner, found.info), found.info, found.files)
+        return Target(_key(found.owner, found.info), found.info, found.files, found.owner)
 
 
 def _key(owner: str, info: ModelInfo) -> str:

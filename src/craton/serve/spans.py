@@ -13,6 +13,7 @@ from craton.core.chat import ChatRequest
 from craton.core.errors import Unsupported
 from craton.core.model import ClassifyRequest, FillRequest
 from craton.serve.metering import Record
+from craton.serve.predicting import AskedRows
 
 if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider
@@ -73,11 +74,13 @@ class Spans:
 
 
 def _operation(record: Record) -> str:
-    """As the GenAI conventions name it; they have no words for labels and masks."""
+    """As the GenAI conventions name it; they have no words for labels, masks and rows."""
     if isinstance(record.request, ChatRequest):
         return "chat"
     if isinstance(record.request, ClassifyRequest):
         return "classify"
+    if isinstance(record.request, AskedRows):
+        return record.request.verb
     return "fill" if isinstance(record.request, FillRequest) else "embeddings"
 
 

@@ -8,8 +8,10 @@ from craton.core.model import ModelInfo
 
 
 class Target(Struct, frozen=True):
-    """key: tells loaded models apart. files: name in the repository -> blob digest."""
+    """key: tells loaded models apart. files: name in the repository -> blob digest. owner: the tenant whose repository
+    it is, "" for what lives in none."""
 
     key: str
     info: ModelInfo
     files: dict[str, str] = {}
+    owner: str = ""

@@ -16,6 +16,7 @@ from craton.core.chat import ChatRequest, ReasoningPart, TextPart, Tool, ToolUse
 from craton.core.errors import ContextExceeded, InvalidRequest, ModelFailed, Throttled, Unsupported
 from craton.core.events import Delta, Event, Usage
 from craton.core.model import Capabilities, EmbedAnswer, EmbedRequest, ScoreAnswer, ScoreRequest
+from craton.core.predicting import PredictAnswer, PredictorRequest
 from craton.engines.echo.minimal import minimal
 from craton.engines.echo.script import Fault, ReplyPart, Rule, Script, load_script
 from craton.engines.echo.speech import Meter, speak
@@ -159,6 +160,9 @@ class EchoEngine:
 
     async def score(self, request: ScoreRequest) -> ScoreAnswer:
         raise Unsupported("scoring with the echo model")
+
+    async def predict(self, request: PredictorRequest) -> PredictAnswer:
+        raise Unsupported("predicting with the echo model")
 
     async def count_tokens(self, request: ChatRequest) -> int:
         return count_prompt(request)

@@ -9,6 +9,7 @@ from craton.core.chat import ChatRequest, Json
 from craton.core.errors import InvalidRequest, Unsupported
 from craton.core.events import Event
 from craton.core.model import Capabilities, EmbedAnswer, EmbedRequest, ScoreAnswer, ScoreRequest
+from craton.core.predicting import PredictAnswer, PredictorRequest
 from craton.engines.llama_cpp.limits import capabilities, check
 from craton.engines.llama_cpp.options import settle
 from craton.engines.llama_cpp.requests import conversation
@@ -62,6 +63,9 @@ class TokenCounter:
 
     async def score(self, request: ScoreRequest) -> ScoreAnswer:
         raise Unsupported("scoring with a counter of tokens")
+
+    async def predict(self, request: PredictorRequest) -> PredictAnswer:
+        raise Unsupported("predicting with a counter of tokens")
 
     async def count_tokens(self, request: ChatRequest) -> int:
         """Prompt tokens.

@@ -13,6 +13,7 @@ from craton.core.chat import ChatRequest, Json
 from craton.core.errors import InvalidRequest, ModelFailed, Unsupported
 from craton.core.events import Event, Stop, Usage
 from craton.core.model import Capabilities, EmbedAnswer, EmbedRequest, ScoreAnswer, ScoreRequest
+from craton.core.predicting import PredictAnswer, PredictorRequest
 from craton.engines.llama_cpp import grammar
 from craton.engines.llama_cpp.adapting import check_effect, converted
 from craton.engines.llama_cpp.events import ChatReader, added, failure, logprobs, stopping_word, usage
@@ -87,6 +88,9 @@ class LlamaCppEngine:
 
     async def score(self, request: ScoreRequest) -> ScoreAnswer:
         raise Unsupported("scoring with a chat model")
+
+    async def predict(self, request: PredictorRequest) -> PredictAnswer:
+        raise Unsupported("predicting with a chat model")
 
     async def count_tokens(self, request: ChatRequest) -> int:
         """What `chat` would report as Usage.input."""

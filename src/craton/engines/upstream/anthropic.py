@@ -15,6 +15,7 @@ from craton.core.chat import ChatRequest
 from craton.core.errors import Unsupported
 from craton.core.events import Event
 from craton.core.model import Capabilities, EmbedAnswer, EmbedRequest, ModelInfo, ScoreAnswer, ScoreRequest
+from craton.core.predicting import PredictAnswer, PredictorRequest
 from craton.core.streams import closing
 from craton.engines.upstream.anthropic_events import AnthropicEvents
 from craton.engines.upstream.anthropic_request import AnthropicOptions, write_messages, write_prompt
@@ -91,6 +92,9 @@ class AnthropicUpstream:
 
     async def score(self, request: ScoreRequest) -> ScoreAnswer:
         raise Unsupported("scoring with an upstream model")
+
+    async def predict(self, request: PredictorRequest) -> PredictAnswer:
+        raise Unsupported("predicting with an upstream model")
 
     async def count_tokens(self, request: ChatRequest) -> int:
         body = msgspec.json.encode(write_prompt(request, self._model))

@@ -17,6 +17,7 @@ from craton.core.chat import ChatRequest
 from craton.core.errors import Unsupported
 from craton.core.events import Event
 from craton.core.model import Capabilities, EmbedAnswer, EmbedRequest, ModelInfo, ScoreAnswer, ScoreRequest
+from craton.core.predicting import PredictAnswer, PredictorRequest
 from craton.core.streams import closing
 from craton.engines.upstream.bedrock_embeddings import (
     read_cohere,
@@ -128,6 +129,9 @@ class BedrockUpstream:
 
     async def score(self, request: ScoreRequest) -> ScoreAnswer:
         raise Unsupported("scoring with an upstream model")
+
+    async def predict(self, request: PredictorRequest) -> PredictAnswer:
+        raise Unsupported("predicting with an upstream model")
 
     async def count_tokens(self, request: ChatRequest) -> int:
         body = {"input": {"converse": write_prompt(request, self._model)}}

@@ -17,6 +17,7 @@ from craton.core.chat import ChatRequest, Json
 from craton.core.errors import Unsupported
 from craton.core.events import Event
 from craton.core.model import Capabilities, EmbedAnswer, EmbedRequest, ModelInfo, ScoreAnswer, ScoreRequest
+from craton.core.predicting import PredictAnswer, PredictorRequest
 from craton.core.streams import closing
 from craton.engines.upstream.failures import Malformed
 from craton.engines.upstream.openai_events import OpenAIEvents
@@ -118,6 +119,9 @@ class OpenAIUpstream:
 
     async def score(self, request: ScoreRequest) -> ScoreAnswer:
         raise Unsupported("scoring with an upstream model")
+
+    async def predict(self, request: PredictorRequest) -> PredictAnswer:
+        raise Unsupported("predicting with an upstream model")
 
     async def count_tokens(self, request: ChatRequest) -> int:
         """Refused: this wire has no such question, and a guess would not be what `chat` reports."""

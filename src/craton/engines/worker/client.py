@@ -13,6 +13,7 @@ from craton.core.chat import ChatRequest
 from craton.core.errors import CratonError, ModelFailed
 from craton.core.events import Event
 from craton.core.model import Capabilities, EmbedAnswer, EmbedRequest, ScoreAnswer, ScoreRequest
+from craton.core.predicting import PredictAnswer, PredictorRequest
 from craton.engines.worker.frames import (
     Cancel,
     Chat,
@@ -23,6 +24,8 @@ from craton.engines.worker.frames import (
     Embedded,
     Events,
     Failed,
+    Predict,
+    Predicted,
     Score,
     Scored,
     WorkerFrame,
@@ -81,6 +84,10 @@ class WorkerEngine:
         answer: ScoreAnswer = await self._ask(lambda call: Score(call, request))
         return answer
 
+    async def predict(self, request: PredictorRequest) -> PredictAnswer:
+        answer: PredictAnswer = await self._ask(lambda call: Predict(call, request))
+        return answer
+
     async def count_tokens(self, request: ChatRequest) -> int:
         tokens: int = await self._ask(lambda call: Count(call, request))
         return tokens
@@ -89,7 +96,7 @@ class WorkerEngine:
         """Closes the socket: the worker ends by itself."""
         self._connection.close()
 
-    def received(self, frame: Events | Embedded | Scored | Counted | Failed) -> str:
+    def received(self, frame: Events | Embedded | Scored | Predicted | Counted | Failed) -> str:
         """Takes a frame of the worker. Returns what is wrong with it, "" for nothing. Frames of calls that nobody waits
         for (cancelled ones) are dropped."""
         if isinstance(frame, Events):
@@ -126,7 +133,7 @@ class WorkerEngine:
         self._last += 1
         return self._last
 
-    async def _ask(self, make: Callable[[int], Embed | Score | Count]) -> Any:
+    async def _ask(self, make: Callable[[int], Embed | Score | Predict | Count]) -> Any:
         call = self._next()
         self._connection.send(make(call))
         answer = self._answers[call] = asyncio.get_running_loop().create_future()

@@ -6,6 +6,7 @@ from craton.children.frames import Frame, WireError
 from craton.core.chat import ChatRequest
 from craton.core.events import Event
 from craton.core.model import Capabilities, EmbedAnswer, EmbedRequest, ScoreAnswer, ScoreRequest
+from craton.core.predicting import PredictAnswer, PredictorRequest
 from craton.engines.protocol import EngineSpec
 
 # --- from the server to the worker --------------------------------------------------------------------------
@@ -31,6 +32,11 @@ class Embed(Frame, frozen=True, tag="embed"):
 class Score(Frame, frozen=True, tag="score"):
     id: int
     request: ScoreRequest
+
+
+class Predict(Frame, frozen=True, tag="predict"):
+    id: int
+    request: PredictorRequest
 
 
 class Count(Frame, frozen=True, tag="count"):
@@ -84,6 +90,11 @@ class Scored(Frame, frozen=True, tag="scored"):
     answer: ScoreAnswer
 
 
+class Predicted(Frame, frozen=True, tag="predicted"):
+    id: int
+    answer: PredictAnswer
+
+
 class Counted(Frame, frozen=True, tag="counted"):
     id: int
     tokens: int
@@ -98,5 +109,5 @@ class Pong(Frame, frozen=True, tag="pong"):
     pass
 
 
-ServerFrame = Load | Chat | Embed | Score | Count | Credit | Cancel | Ping
-WorkerFrame = Ready | LoadFailed | Events | Embedded | Scored | Counted | Failed | Pong
+ServerFrame = Load | Chat | Embed | Score | Predict | Count | Credit | Cancel | Ping
+WorkerFrame = Ready | LoadFailed | Events | Embedded | Scored | Predicted | Counted | Failed | Pong

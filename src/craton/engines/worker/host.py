@@ -15,6 +15,7 @@ from craton.core.chat import ChatRequest
 from craton.core.errors import Throttled, TooLarge
 from craton.core.events import Event
 from craton.core.model import EmbedRequest, ScoreRequest
+from craton.core.predicting import PredictorRequest
 from craton.engines.protocol import Engine
 from craton.engines.worker.frames import (
     Cancel,
@@ -28,6 +29,8 @@ from craton.engines.worker.frames import (
     Failed,
     Ping,
     Pong,
+    Predict,
+    Predicted,
     Score,
     Scored,
     ServerFrame,
@@ -62,6 +65,8 @@ class Host:
             self._begin(frame.id, partial(self._embed, frame.id, frame.request))
         elif isinstance(frame, Score):
             self._begin(frame.id, partial(self._score, frame.id, frame.request))
+        elif isinstance(frame, Predict):
+            self._begin(frame.id, partial(self._predict, frame.id, frame.request))
         elif isinstance(frame, Count):
             self._begin(frame.id, partial(self._count, frame.id, frame.request))
         elif isinstance(frame, Cancel):
@@ -121,6 +126,9 @@ class Host:
     async def _score(self, call: int, request: ScoreRequest) -> None:
         self._send(Scored(call, await self._engine.score(request)))
 
+    async def _predict(self, call: int, request: PredictorRequest) -> None:
+        self._send(Predicted(call, await self._engine.predict(request)))
+
     async def _count(self, call: int, request: ChatRequest) -> None:
         self._send(Counted(call, await self._engine.count_tokens(request)))
 
@@ -138,7 +146,7 @@ class Host:
             self._tasks[call].cancel()
             return encode(Failed(call, to_wire(error, self._model)))
 
-    def _send(self, frame: Pong | Failed | Events | Embedded | Scored | Counted) -> None:
+    def _send(self, frame: Pong | Failed | Events | Embedded | Scored | Predicted | Counted) -> None:
         if self._connection:
             self._connection.send(frame)
 

@@ -23,6 +23,7 @@ from craton.engines.worker.frames import (
     LoadFailed,
     Ping,
     Pong,
+    Predicted,
     Ready,
     Scored,
     WorkerFrame,
@@ -129,7 +130,7 @@ class Life:
             self._process.kill()
             self._end(f"it broke the protocol: {wrong}")
 
-    def _take(self, frame: Ready | LoadFailed | Events | Embedded | Scored | Counted | Failed) -> str:
+    def _take(self, frame: Ready | LoadFailed | Events | Embedded | Scored | Predicted | Counted | Failed) -> str:
         """What is wrong with the frame, "" for nothing."""
         if not isinstance(frame, (Ready, LoadFailed)):
             return self.engine.received(frame) if self._is_ready() else "it answered before it was ready"

@@ -25,6 +25,7 @@ from craton.core.chat import ChatRequest
 from craton.core.errors import CratonError, ModelFailed, ModelUnavailable
 from craton.core.events import Event
 from craton.core.model import Capabilities, EmbedAnswer, EmbedRequest, ScoreAnswer, ScoreRequest
+from craton.core.predicting import PredictAnswer, PredictorRequest
 from craton.engines.protocol import EngineSpec
 from craton.engines.worker.client import WorkerEngine
 from craton.engines.worker.life import Life, LifeSettings
@@ -109,6 +110,9 @@ class Worker:
 
     async def score(self, request: ScoreRequest) -> ScoreAnswer:
         return await (await self._engine()).score(request)
+
+    async def predict(self, request: PredictorRequest) -> PredictAnswer:
+        return await (await self._engine()).predict(request)
 
     async def count_tokens(self, request: ChatRequest) -> int:
         return await (await self._engine()).count_tokens(request)

@@ -1,0 +1,87 @@
+"""Columns as they came, put into the signature's order. Nothing is guessed: a column that is missing, unknown or named
+twice is refused by its name. Runs in the server, before a model is loaded; values are looked at in the worker."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from typing import Any
+
+from msgspec.structs import replace
+
+from craton.core.errors import InvalidRequest, TooLarge
+from craton.core.predicting import Field, PredictRequest, PredictVerb, Signature
+
+MAX_ROWS = 1_000_000
+MAX_CELLS = 8_000_000
+_MOST_SHOWN = 10
+
+
+def taken(signature: Signature, verb: PredictVerb) -> tuple[Field, ...]:
+    """The columns that a verb takes, in order."""
+    if verb == "learn" and signature.target is not None:
+        return (*signature.inputs, signature.target)
+    return signature.inputs
+
+
+def arranged(signature: Signature, request: PredictRequest) -> PredictRequest:
+    """The same with its columns in the signature's order. Raises InvalidRequest that names the columns, TooLarge."""
+    fields = taken(signature, request.verb)
+    columns = _by_place(fields, request.columns) if not request.names else _by_name(fields, request)
+    rows = len(columns[0])
+    uneven = next((field.name for field, column in zip(fields, columns, strict=True) if len(column) != rows), None)
+    if uneven is not None:
+        raise InvalidRequest(f"the column {uneven!r} does not have as many values as {fields[0].name!r}", "columns")
+    if rows > MAX_ROWS:
+        raise TooLarge("The request", MAX_ROWS, rows, "rows")
+    if rows * len(columns) > MAX_CELLS:
+        raise TooLarge("The request", MAX_CELLS, rows * len(columns), "cells")
+    return replace(request, columns=tuple(columns), names=tuple(field.name for field in fields))
+
+
+def _by_place(fields: Sequence[Field], columns: Sequence[list[Any]]) -> list[list[Any]]:
+    if len(columns) != len(fields):
+        raise InvalidRequest(
+            f"{len(columns)} columns without names came; the model takes {len(fields)}: {shown(fields)}", "columns"
+        )
+    return list(columns)
+
+
+def _by_name(fields: Sequence[Field], request: PredictRequest) -> list[list[Any]]:
+    given = dict(zip(request.names, request.columns, strict=True))
+    if len(given) != len(request.names):
+        twice = next(name for name in request.names if request.names.count(name) > 1)
+        raise InvalidRequest(f"the column {twice!r} came twice", "columns")
+    expected = [field.name for field in fields]
+    missing = [name for name in expected if name not in given]
+    unknown = [name for name in given if name not in set(expected)]
+    if missing or unknown:
+        raise InvalidRequest(_mismatch(fields, missing, unknown), "columns")
+    return [given[name] for name in expected]
+
+
+def _mismatch(fields: Sequence[Field], missing: list[str], unknown: list[str]) -> str:
+    parts = []
+    if missing:
+        parts.append(f"missing: {_listed(missing)}")
+    if unknown:
+        near = [f"{name!r}{_guess(name, missing)}" for name in unknown[:_MOST_SHOWN]]
+        rest = f" and {len(unknown) - _MOST_SHOWN} more" if len(unknown) > _MOST_SHOWN else ""
+        parts.append(f"not known: {', '.join(near)}{rest}")
+    return f"{'; '.join(parts)}. The model takes {shown(fields)}"
+
+
+def _guess(name: str, missing: list[str]) -> str:
+    near = difflib.get_close_matches(name, missing, 1)
+    return f" (is it {near[0]!r}?)" if near else ""
+
+
+def shown(fields: Sequence[Field]) -> str:
+    """Fields for an error: "age (number), plan (category)"."""
+    names = [f"{field.name} ({field.kind})" for field in fields]
+    return ", ".join(names[:50]) + (f" and {len(names) - 50} more" if len(names) > 50 else "")
+
+
+def _listed(names: Sequence[str]) -> str:
+    rest = f" and {len(names) - _MOST_SHOWN} more" if len(names) > _MOST_SHOWN else ""
+    return ", ".join(map(repr, names[:_MOST_SHOWN])) + rest

@@ -1,0 +1,198 @@
+"""The engine of trained models: one thread asks the library, everybody who waits meanwhile is asked about together."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, cast
+
+from craton.core.chat import ChatRequest
+from craton.core.errors import Damaged, ModelUnavailable, Unsupported
+from craton.core.events import Event
+from craton.core.model import Capabilities, EmbedAnswer, EmbedRequest, ScoreAnswer, ScoreRequest
+from craton.core.predicting import PredictAnswer, PredictorRequest, PredictRequest, PredictVerb
+from craton.engines.predictor.arranging import taken
+from craton.engines.predictor.batching import Job, Waiting
+from craton.engines.predictor.drift import Watch, read_reference
+from craton.engines.predictor.loaders import load_described
+from craton.engines.predictor.manifest import NAME, read_manifest
+from craton.engines.predictor.protocol import Learner, Predictor
+from craton.engines.predictor.validating import checked, joined, to_frame
+from craton.engines.protocol import EngineSpec
+
+if TYPE_CHECKING:
+    import numpy as np
+    import pandas as pd
+
+    Arrays = list[np.ndarray[Any, Any]]
+
+CONCURRENCY = 64  # requests that may be here at once: they run together
+
+
+class PredictorEngine:
+    """Implements `craton.engines.protocol.Engine` for one predictor. Belongs to one event loop."""
+
+    def __init__(self, model: str, predictor: Predictor, watch: Watch | None) -> None:
+        self._model, self._predictor, self._watch = model, predictor, watch
+        self._waiting = Waiting()
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="predictor")
+        self._work: asyncio.Task[None] | None = None
+        self._closed = False
+
+    @classmethod
+    def load(cls, spec: EngineSpec) -> PredictorEngine:
+        """Blocks while the libraries are imported. Raises Damaged, Unsupported."""
+        if NAME not in spec.files:
+            raise Damaged(spec.model, f"it has no {NAME}")
+        manifest = read_manifest(Path(spec.files[NAME]))
+        with tempfile.TemporaryDirectory() as folder:
+            _lay_out(Path(folder), {NAME, *manifest.files}, spec)
+            predictor = load_described(Path(folder), manifest)
+        signature = predictor.signature
+        reference = read_reference(manifest.parameters)
+        return cls(spec.model, predictor, Watch(reference, signature.inputs) if reference else None)
+
+    @property
+    def capabilities(self) -> Capabilities:
+        return Capabilities(verbs=tuple(self._predictor.signature.outputs), concurrency=CONCURRENCY)
+
+    async def predict(self, request: PredictorRequest) -> PredictAnswer:
+        """Raises InvalidRequest that names rows and columns, Unsupported, Throttled."""
+        if self._closed:
+            raise ModelUnavailable(self._model, "it was unloaded")
+        if isinstance(request, PredictRequest) and request.verb not in self._predictor.signature.outputs:
+            raise Unsupported(f"{request.verb!r} with {self._model}")
+        job = Job(request, asyncio.get_running_loop().create_future())
+        self._waiting.add(job)
+        if self._work is None:
+            self._work = asyncio.create_task(self._run())
+        return await job.done
+
+    async def close(self) -> None:
+        self._closed = True
+        for job in self._waiting.clear():
+            if not job.done.done():
+                job.done.set_exception(ModelUnavailable(self._model, "it was unloaded"))
+        self._thread.shutdown(wait=False, cancel_futures=True)
+
+    async def _run(self) -> None:
+        """Until nothing waits."""
+        loop = asyncio.get_running_loop()
+        try:
+            while batch := self._waiting.take():
+                outcomes = await loop.run_in_executor(self._thread, self._answered, [job.request for job in batch])
+                for job, outcome in zip(batch, outcomes, strict=True):
+                    if job.done.done():
+                        continue
+                    if isinstance(outcome, Exception):
+                        job.done.set_exception(outcome)
+                    else:
+                        job.done.set_result(outcome)
+        finally:
+            self._work = None
+
+    # --- in the thread ----------------------------------------------------------------------------------------
+
+    def _answered(self, requests: list[PredictorRequest]) -> list[PredictAnswer | Exception]:
+        if len(requests) == 1:
+            return [self._alone(requests[0])]
+        return self._together(cast("list[PredictRequest]", requests))
+
+    def _alone(self, request: PredictorRequest) -> PredictAnswer | Exception:
+        try:
+            if not isinstance(request, PredictRequest):
+                return self._snapshot(Path(request.folder))
+            return self._learned(request) if request.verb == "learn" else self._one(request)
+        except Exception as error:
+            return error
+
+    def _one(self, request: PredictRequest) -> PredictAnswer:
+        inputs = self._predictor.signature.inputs
+        rows = to_frame(inputs, checked(inputs, request.columns))
+        names, columns = self._outputs(request.verb, rows)
+        return PredictAnswer(names, columns, counted=self._counted(rows))
+
+    def _together(self, requests: list[PredictRequest]) -> list[PredictAnswer | Exception]:
+        """A request whose rows are wrong is refused alone; when the library fails, each is tried by itself."""
+        inputs = self._predictor.signature.inputs
+        found: list[PredictAnswer | Exception | None] = [None] * len(requests)
+        parts: dict[int, Arrays] = {}
+        for index, request in enumerate(requests):
+            try:
+                parts[index] = checked(inputs, request.columns)
+            except Exception as error:
+                found[index] = error
+        if parts:
+            try:
+                rows = to_frame(inputs, joined(parts.values()))
+                names, columns = self._outputs(requests[0].verb, rows)
+            except Exception:
+                return [self._alone(request) for request in requests]
+            start, counted = 0, self._counted(rows)
+            for index in parts:
+                end = start + requests[index].rows
+                found[index] = PredictAnswer(names, tuple(column[start:end] for column in columns), counted=counted)
+                start, counted = end, {}
+        return [outcome for outcome in found if outcome is not None]
+
+    def _outputs(self, verb: PredictVerb, rows: pd.DataFrame) -> tuple[tuple[str, ...], tuple[list[Any], ...]]:
+        names = tuple(field.name for field in self._predictor.signature.outputs[verb])
+        if not len(rows):
+            return names, tuple([] for _ in names)
+        found = self._predictor.run(verb, rows)
+        return names, tuple(found[name].tolist() for name in names)
+
+    def _learned(self, request: PredictRequest) -> PredictAnswer:
+        signature = self._predictor.signature
+        learner = _learner(self._predictor, self._model)
+        fields = taken(signature, "learn")
+        arrays = checked(fields, request.columns)
+        rows = to_frame(signature.inputs, arrays[: len(signature.inputs)])
+        state = learner.learn(rows, arrays[-1].tolist())
+        return PredictAnswer((), (), state=state, counted=self._counted(rows))
+
+    def _snapshot(self, folder: Path) -> PredictAnswer:
+        return PredictAnswer((), (), state={"parameters": self._predictor.save(folder)})
+
+    def _counted(self, rows: pd.DataFrame) -> dict[str, list[int]]:
+        return self._watch.count(rows) if self._watch is not None else {}
+
+    # --- what it is not -----------------------------------------------------------------------------------------
+
+    def chat(self, request: ChatRequest) -> AsyncIterator[Event]:
+        raise Unsupported("chatting with a trained predictor")
+
+    async def embed(self, request: EmbedRequest) -> EmbedAnswer:
+        raise Unsupported("embedding with a trained predictor")
+
+    async def score(self, request: ScoreRequest) -> ScoreAnswer:
+        raise Unsupported("scoring with a trained predictor")
+
+    async def count_tokens(self, request: ChatRequest) -> int:
+        raise Unsupported("counting tokens with a trained predictor")
+
+
+def _learner(predictor: Predictor, model: str) -> Learner:
+    if not hasattr(predictor, "learn"):
+        raise Unsupported(f"'learn' with {model}")
+    return cast("Learner", predictor)
+
+
+def _lay_out(folder: Path, names: Sequence[str] | set[str], spec: EngineSpec) -> None:
+    """The artifact's files under their names, as links to the stored bytes where the file system has them."""
+    for name in names:
+        if name not in spec.files:
+            raise Damaged(name, "it is named by the model's description, and is not there")
+        place = folder / name
+        if not place.resolve().is_relative_to(folder.resolve()):
+            raise Damaged(NAME, "it names a file outside its folder")
+        place.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            os.link(spec.files[name], place)
+        except OSError:
+            shutil.copyfile(spec.files[name], place)
