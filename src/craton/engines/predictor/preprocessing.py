@@ -126,7 +126,7 @@ def _time(column: pd.Series[Any]) -> Matrix:
 
     moments = pd.to_datetime(column, utc=True, errors="coerce", format="ISO8601" if column.dtype == object else None)
     days = (moments - pd.Timestamp(0, tz="UTC")) / pd.Timedelta(days=1)
-    parts = (days, moments.dt.month, moments.dt.weekday, moments.dt.hour)
+    parts = (days, moments.dt.month, moments.dt.day_of_week, moments.dt.hour)
     return np.column_stack([part.to_numpy(dtype=np.float64, na_value=np.nan) for part in parts])
 
 

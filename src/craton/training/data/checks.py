@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING, Any
 
 from craton.core.errors import InvalidRequest
@@ -32,6 +32,8 @@ def clean_target(frame: pd.DataFrame, target: str, warn: Warn, *, keep_missing: 
         raise InvalidRequest(f"the column {target!r} is empty", "data.target")
     if column.dtype.kind == "f" and np.isinf(column).any():
         raise InvalidRequest(f"the column {target!r} holds infinite numbers", "data.target")
+    if isinstance(column.dropna().iloc[0], Collection) and not isinstance(column.dropna().iloc[0], str):
+        raise InvalidRequest(f"the column {target!r} holds neither texts nor numbers", "data.target")
     if column.nunique() < 2:
         raise InvalidRequest(
             f"the column {target!r} holds {column.dropna().iloc[0]!r} in every row: there is nothing to learn",

@@ -102,6 +102,7 @@ def tables(
         keep = isinstance(spec, SemiSupervised) and spec.labeled is None
         frame = clean_target(frame, target_name, warn, keep_missing=keep)
         classes = task_of(spec, frame[target_name]) == "classification"
+        target_field(target_name, frame[target_name], classes=classes)  # refuses what cannot be one
         if own_test is not None:
             own_test = own_test[own_test[target_name].notna()]
     names = feature_names(data, [*frame.columns], target_name)

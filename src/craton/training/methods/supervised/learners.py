@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from msgspec import Struct
 
-from craton.core.errors import InvalidRequest
+from craton.core.errors import CratonError, InvalidRequest
 from craton.engines.predictor.preprocessing import Style
 from craton.training.specification.suggesting import did_you_mean, unknown
 
@@ -64,7 +64,7 @@ KNOWN = {
     "xgboost": Known("xgboost:XGBClassifier", "xgboost:XGBRegressor", "one-hot"),
 }
 BOOSTERS = frozenset({"lightgbm", "xgboost"})
-"""They pick categories and missing values up themselves, and name any parameter their own way."""
+"""They take missing values as they are, and fit round by round."""
 
 
 def known(use: str, task: Task) -> Known:
@@ -85,7 +85,9 @@ def estimator(use: str, task: Task, params: dict[str, Any], seed: int, *, missin
     given = {**entry.defaults, **params}
     plain = kind()
     names = set(plain.get_params())
-    if use not in BOOSTERS:
+    if use == "lightgbm":
+        names |= _lightgbm_names()
+    if use != "xgboost":  # which warns of those that it does not use
         for key in params:
             if key not in names:
                 hint = did_you_mean(key, names)
@@ -101,6 +103,14 @@ def estimator(use: str, task: Task, params: dict[str, Any], seed: int, *, missin
     from sklearn.pipeline import Pipeline
 
     return Pipeline([*steps, ("model", model)])
+
+
+def _lightgbm_names() -> set[str]:
+    """All that its core knows; what it does not know it would pass over in silence."""
+    from lightgbm.basic import _ConfigAliases
+
+    aliases = _ConfigAliases._get_all_param_aliases()
+    return {*aliases, *(alias for others in aliases.values() for alias in others)}
 
 
 def _before(entry: Known, fill: bool) -> list[tuple[str, Any]]:
@@ -127,7 +137,19 @@ def takes_weights(estimator: Any) -> bool:
 
 
 def fit(estimator: Any, matrix: Array, answers: Array, weights: Array | None = None, **more: Any) -> Any:
-    """more: of the model's own `fit`. Returns the estimator."""
+    """more: of the model's own `fit`. Returns the estimator. Raises InvalidRequest for what its library refuses."""
     given = dict(more) if weights is None else {**more, "sample_weight": weights}
     prefix = "model__" if hasattr(estimator, "named_steps") else ""
-    return estimator.fit(matrix, answers, **{prefix + name: value for name, value in given.items()})
+    try:
+        return estimator.fit(matrix, answers, **{prefix + name: value for name, value in given.items()})
+    except CratonError:
+        raise
+    except _refusals(last(estimator)) as error:
+        raise InvalidRequest(" ".join(str(error).split())[:500], "model.params") from error
+
+
+def _refusals(model: Any) -> tuple[type[Exception], ...]:
+    """What libraries raise for parameters, and data, that they do not take."""
+    own = {"lightgbm": ("lightgbm.basic", "LightGBMError"), "xgboost": ("xgboost.core", "XGBoostError")}
+    place = own.get(type(model).__module__.partition(".")[0])
+    return (ValueError, TypeError, *((getattr(import_module(place[0]), place[1]),) if place else ()))

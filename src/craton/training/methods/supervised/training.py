@@ -23,6 +23,7 @@ from craton.engines.predictor.pipelines import (
 from craton.engines.predictor.preprocessing import codes, encode
 from craton.engines.predictor.signatures import classification_outputs, regression_outputs
 from craton.training.data.embedding import embedded
+from craton.training.methods.hearing import heard
 from craton.training.methods.supervised.boosting import watched
 from craton.training.methods.supervised.calibrating import calibration
 from craton.training.methods.supervised.learners import BOOSTERS, Task, estimator, fit, known, last, takes_weights
@@ -48,10 +49,9 @@ def train(spec: Classification | Regression, tables: Tables | None, run: Run) ->
     classifying = isinstance(spec, Classification)
     params = spec.model.params
     run.check()
-    fitted = Fitting(spec.model.use, "classification" if classifying else "regression", spec.seed, tables, run)
-    if isinstance(spec, Classification):
-        return fitted.classifier(params, spec)
-    return fitted.regressor(params, spec)
+    fitting = Fitting(spec.model.use, "classification" if classifying else "regression", spec.seed, tables, run)
+    with heard(run):
+        return fitting.classifier(params, spec) if isinstance(spec, Classification) else fitting.regressor(params, spec)
 
 
 class Fitting:
