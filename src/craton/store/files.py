@@ -32,6 +32,11 @@ class Files:
         while rest:
             rest = rest[os.write(handle, rest) :]
 
+    def begin_sync(self, handle: int, start: int, size: int) -> None:
+        """The kernel begins to bring these bytes to the medium and waits for nothing, so that `sync` has less to do."""
+        if hasattr(os, "posix_fadvise"):  # Linux: what is dirty is written out; what is clean is also dropped
+            os.posix_fadvise(handle, start, size, os.POSIX_FADV_DONTNEED)
+
     def sync(self, handle: int) -> None:
         """Returns when the file's bytes are on the medium."""
         if hasattr(fcntl, "F_FULLFSYNC"):  # macOS: fsync alone stops at the drive's own cache

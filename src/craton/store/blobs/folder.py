@@ -23,6 +23,7 @@ from craton.store.files import FULL, Files, make_folders
 
 ABANDONED_AFTER = 6 * 3600.0  # seconds without a write; a writer this slow fails cleanly, nothing is torn
 READ_ONLY = 0o400
+BEGIN_SYNC = 16 * 1024 * 1024  # bytes, after which the disk begins: else it rests until all of a file is there
 STOPPED = "The disk failed while writing. Check it, then restart Craton."
 ASIDE = "aside"  # the folder of what was found damaged
 
@@ -152,7 +153,7 @@ class FolderBlobs:
     # --- inside ---------------------------------------------------------------------------------------------
 
     def _write(self, temporary: Path, chunks: Iterable[bytes]) -> Blob:
-        hasher, size = Beside(hashlib.sha256()), 0
+        hasher, size, begun = Beside(hashlib.sha256()), 0, 0
         with self._storing():
             handle = self._files.create(temporary, READ_ONLY)
         try:
@@ -161,6 +162,9 @@ class FolderBlobs:
                 size += len(chunk)
                 with self._storing():
                     self._files.write(handle, chunk)
+                    if size - begun >= BEGIN_SYNC:
+                        self._files.begin_sync(handle, begun, size - begun)
+                        begun = size
             digest = hasher.hexdigest()
             with self._storing(sync=True):
                 self._files.sync(handle)
