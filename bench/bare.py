@@ -1,7 +1,7 @@
 """The least that a server of large files can do, for comparison: `python -m bench.bare FILE` prints its address.
 
-Downloads are one sendfile of the file. Uploads through Xet are received and thrown away: nothing is hashed, unpacked,
-written or synced. What a stock client reaches against it is what the client itself can do on this machine.
+Downloads are one sendfile of the file. Uploads through Xet and Git LFS are received and thrown away: nothing is hashed,
+unpacked, written or synced. What a stock client reaches against it is what the client itself can do on this machine.
 """
 
 from __future__ import annotations
@@ -53,6 +53,20 @@ class _Handler(BaseHTTPRequestHandler):
                     at += os.sendfile(self.connection.fileno(), file.fileno(), at, left - at)
 
     def do_POST(self) -> None:
+        if "/xet" in self.path or "/v1/" in self.path or "/v2/" in self.path:
+            self.do_PUT()
+            return
+        content = self.rfile.read(int(self.headers["content-length"]))
+        if "/preupload/" in self.path:
+            (asked,) = msgspec.json.decode(content)["files"]
+            self._tell({"files": [{"path": asked["path"], "uploadMode": "lfs", "shouldIgnore": False, "oid": None}]})
+        elif self.path.endswith("/objects/batch"):
+            (asked,) = msgspec.json.decode(content)["objects"]
+            self._tell({"transfer": "basic", "objects": [asked | {"actions": {"upload": {"href": f"{self.url}/put"}}}]})
+        else:
+            self._tell({"commitUrl": f"{self.url}/a/b/commit/{'a' * 40}", "commitOid": "a" * 40})
+
+    def do_PUT(self) -> None:
         left, block = int(self.headers["content-length"]), memoryview(bytearray(BLOCK))
         while left:
             left -= self.rfile.readinto(block[:left])  # type: ignore[attr-defined]

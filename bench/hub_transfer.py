@@ -49,7 +49,7 @@ class _Bench:
         self._source, self._copy = folder / "source.bin", folder / "copy.bin"
 
     def run(self) -> None:
-        ups, downs, raws, firsts, chunked, bare = [], [], [], [], [], []
+        ups, downs, raws, firsts, chunked, bare, sent = [], [], [], [], [], [], []
         for _ in range(self._rounds):
             self._make()
             with serving(self._folder / "home") as server:
@@ -65,10 +65,13 @@ class _Bench:
                 started = time.perf_counter()
                 self._fetch(url, "-", NAME)
                 bare.append(time.perf_counter() - started)
+                self._send(HfApi(endpoint=url, token="-"))
+                sent.append(time.perf_counter() - started - bare[-1])
             shutil.rmtree(self._folder / "home")
         hashing, copying = self._median(self._hash), self._median(self._cp)
         print(f"sha256 {self._megabytes / hashing:6.0f} MB/s, cp {self._megabytes / copying:6.0f} MB/s")
         self._tell("up", ups, hashing, "the client's own sha256")
+        self._tell("up", ups, median(sent), "the same client on a bare server")
         self._tell("down", downs, copying, "cp")
         self._tell("down into a bare socket", raws, copying, "cp")
         self._tell("down, first since a start", firsts, copying, "cp")
@@ -89,10 +92,13 @@ class _Bench:
             return time.perf_counter() - started, watched
 
     def _upload(self, server: RunningServer) -> None:
-        """All of it: the client's hashing, the sending, the commit. Through a buffer, which the client does not send
-        through Xet."""
         api = HfApi(endpoint=server.url, token=server.token)
         api.create_repo(REPO, exist_ok=True)
+        self._send(api)
+
+    def _send(self, api: HfApi) -> None:
+        """All of it: the client's hashing, the sending, the commit. Through a buffer, which the client does not send
+        through Xet."""
         with self._source.open("rb") as file:
             operation = CommitOperationAdd(NAME, io.BufferedReader(file.raw))
             api.create_commit(REPO, [operation], commit_message="Weights")
