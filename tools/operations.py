@@ -24,6 +24,7 @@ TITLES = {
     "openai": "OpenAI",
     "anthropic": "Anthropic",
     "huggingface": "Hugging Face Hub",
+    "openinference": "Open Inference Protocol",
     "craton": "Craton's own",
 }
 AWS = frozenset({"aws", "s3", "sts", "iam", "opensearchserverless"})

@@ -15,6 +15,7 @@ from craton.core.access import Caller
 from craton.core.model import ModelInfo
 from craton.hub.keeping.scrubbing import Health
 from craton.serve.directory import Directory
+from craton.serve.drifting import DriftBook
 from craton.serve.history import History, Trace, UsageLine
 from craton.serve.pool import Pool
 from craton.serve.telemetry import Metrics
@@ -31,13 +32,15 @@ class Backstage:
         metrics: Metrics,
         describe: Callable[[ModelInfo], Fit],
         health: Callable[[], Health],
+        drift: DriftBook,
     ) -> None:
-        """describe: the numbers of a model that is not loaded, "will it fit?" among them. health: of stored bytes."""
+        """describe: the numbers of a model that is not loaded, "will it fit?" among them. health: of stored bytes.
+        drift: of the rows that trained models are asked about."""
         self._directory = directory
         self._pool = pool
         self._history = history
         self._metrics = metrics
-        self._describe, self._health = describe, health
+        self._describe, self._health, self._drift = describe, health, drift
         self._started = time.monotonic()
         self.accepting = False
 
@@ -67,7 +70,7 @@ class Backstage:
 
     def metrics(self) -> bytes:
         self._metrics.broken_blobs(self._health().broken)
-        return self._metrics.exposition(self._pool)
+        return self._metrics.exposition(self._pool, self._drift.all())
 
     async def models(self, caller: Caller) -> list[ModelInfo]:
         return [target.info for target in await self._directory.targets(caller.tenant)]

@@ -36,9 +36,11 @@ from craton.wire.native import NativeDialect
 from craton.wire.native_jobs import JobsDialect
 from craton.wire.native_knowledge import NativeKnowledge
 from craton.wire.native_measuring import MeasuringDialect
+from craton.wire.native_predicting import PredictingDialect
 from craton.wire.native_training import TrainingDialect
 from craton.wire.openai.dialect import OpenAIDialect
 from craton.wire.openai.errors import write_error as write_openai_error
+from craton.wire.openinference.dialect import OpenInferenceDialect
 from craton.wire.router import Router
 from craton.wire.services import ServiceRouter
 
@@ -61,6 +63,7 @@ class Server:
             self._metrics,
             lambda info: describe_fit(info, settings),
             lambda: self._hub.keeping.health,
+            self._models.drift,
         )
         self._knowledge = RunningKnowledge(platform, self._models)
         self._hub = RunningHub(platform, self._models.outgoing.get, self._models.inference)
@@ -90,6 +93,8 @@ class Server:
             OpenAIDialect(self._models.inference, time.time),
             AnthropicDialect(self._models.inference),
             NativeDialect(self._backstage),
+            PredictingDialect(self._models.inference),
+            OpenInferenceDialect(self._models.inference, lambda: self._backstage.accepting),
             JobsDialect(self._platform.jobs),
             TrainingDialect(open_trainings(self._platform, self._hub.viewer.viewer), self._platform.jobs),
             NativeKnowledge(self._knowledge.knowledge),

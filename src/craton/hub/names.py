@@ -16,8 +16,8 @@ MAX_SEGMENT_BYTES = 255
 MAX_DEPTH = 64
 
 _OWN_SEGMENTS = """
-anthropic api console datasets datasets-server docs healthz metrics models openai readyz resolve s3 spaces uploads v1
-v2 xet
+anthropic api console datasets datasets-server docs endpoints healthz metrics models openai readyz resolve s3 spaces
+uploads v1 v2 xet
 """
 _AWS_SEGMENTS = """
 advanced-prompt-optimization-job advanced-prompt-optimization-jobs agenticretrievestream agents async-invoke

@@ -9,8 +9,9 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, gene
 from craton.serve.metering import Record
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Iterable, Sequence
 
+    from craton.serve.drifting import FieldDrift
     from craton.serve.pool import Pool
 
 _SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0)
@@ -55,6 +56,8 @@ class Metrics:
         self._waiting = Gauge(
             "craton_model_waiting", "Requests that wait for a model.", ("model",), registry=self.registry
         )
+        about = "Population stability index of live rows against the training rows, since the server started."
+        self._drift = Gauge("craton_model_drift_psi", about, ("model", "field"), registry=self.registry)
         about = "Stored blobs that are damaged or missing, and were not repaired."
         self._broken = Gauge("craton_blobs_broken", about, registry=self.registry)
 
@@ -90,8 +93,11 @@ class Metrics:
         )
         return model
 
-    def exposition(self, pool: Pool) -> bytes:
+    def exposition(self, pool: Pool, drift: Iterable[FieldDrift] = ()) -> bytes:
         """Everything in Prometheus' text format."""
+        self._drift.clear()
+        for found in drift:
+            self._drift.labels(found.model, found.field).set(found.psi)
         loaded = pool.loaded()
         self._loaded.set(len(loaded))
         self._running.clear()

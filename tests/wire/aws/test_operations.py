@@ -17,7 +17,10 @@ from craton.wire.aws.errors import error_name, write_error
 from craton.wire.aws.service import Service
 from craton.wire.http import Request, Route
 
-REAL = {"Converse", "ConverseStream", "CountTokens", "ListFoundationModels", "GetFoundationModel"}
+REAL = {
+    *("Converse", "ConverseStream", "CountTokens", "InvokeModel", "InvokeEndpoint"),
+    *("ListFoundationModels", "GetFoundationModel"),
+}
 
 
 @pytest.fixture(scope="module")
@@ -104,7 +107,6 @@ def test_a_model_is_described_by_id_and_by_arn(endpoint: Callable[..., Any]) -> 
         ("lambda", "list_functions", {}),
         ("lambda", "invoke", {"FunctionName": "f", "Payload": b"{}"}),
         ("sagemaker", "list_models", {}),
-        ("sagemaker-runtime", "invoke_endpoint", {"EndpointName": "e", "Body": b"x"}),
         ("cloudwatch", "list_metrics", {}),
         ("route53", "list_hosted_zones", {}),
         ("opensearch", "list_domain_names", {}),
@@ -118,7 +120,7 @@ def test_another_aws_service_is_refused_by_its_name(
     with pytest.raises(ClientError) as caught:
         getattr(place.client(service), operation)(**parameters)
     error = caught.value.response["Error"]
-    signed_as = {"sagemaker-runtime": "sagemaker", "cloudwatch": "monitoring", "opensearch": "es"}
+    signed_as = {"cloudwatch": "monitoring", "opensearch": "es"}
     assert error["Code"] == "UnknownService"
     assert f"{signed_as.get(service, service)!r}" in error["Message"]
     with pytest.raises(ClientError) as caught:

@@ -9,13 +9,18 @@ from craton.core.chat import ChatRequest, Json
 from craton.core.errors import CratonError, Internal, ModelFailed, Unsupported
 from craton.core.events import Event, fold_stream
 from craton.core.streams import closing
-from craton.serve.inference import Call, Serving
+from craton.serve.inference import Call, Predicting
 from craton.wire.aws.answers import AnswerOptions, StreamWriter, write_converse
 from craton.wire.aws.converse import read_converse
 from craton.wire.aws.errors import stream_exception
+from craton.wire.aws.handling import refuse_members
+from craton.wire.aws.invoking import invoke
+from craton.wire.aws.names import model_name
 from craton.wire.aws.service import Operation
 from craton.wire.http import Reply, Request
 from craton.wire.ran import RAN, ran
+
+_INVOKE_HINT = "It runs trained models (rows in JSON or CSV); use Converse for models that chat."
 
 log = logging.getLogger("craton.wire.aws")
 
@@ -23,13 +28,14 @@ log = logging.getLogger("craton.wire.aws")
 class BedrockRuntime:
     """Handlers by operation name. monotonic: seconds, for metrics.latencyMs."""
 
-    def __init__(self, serving: Serving, monotonic: Callable[[], float]) -> None:
+    def __init__(self, serving: Predicting, monotonic: Callable[[], float]) -> None:
         self._serving = serving
         self._monotonic = monotonic
         self.handlers = {
             "Converse": self.converse,
             "ConverseStream": self.converse_stream,
             "CountTokens": self.count_tokens,
+            "InvokeModel": self.invoke_model,
         }
 
     async def converse(self, operation: Operation, request: Request, value: Json) -> Reply:
@@ -59,6 +65,25 @@ class BedrockRuntime:
         chat, model = await self._read(request, {**value["input"]["converse"], "modelId": value["modelId"]})
         tokens = await self._serving.count_tokens(_call(operation, request), chat)
         return _name_model(operation.write({"inputTokens": tokens}), model)
+
+    async def invoke_model(self, operation: Operation, request: Request, value: Json) -> Reply:
+        """Trained models alone: what is chatted with has Converse."""
+        refuse_members(value, ("guardrailIdentifier", "trace"), "")
+        name = model_name(value["modelId"])
+        info = await self._serving.model(request.authenticated, name)
+        if info.engine != "predictor":
+            raise Unsupported(f"InvokeModel with the model {info.id!r}", _INVOKE_HINT)
+        invoked = await invoke(
+            self._serving,
+            _call(operation, request),
+            name,
+            value.get("body", b""),
+            value.get("contentType", ""),
+            value.get("accept", ""),
+            None,
+        )
+        reply = operation.write({"body": invoked.body, "contentType": invoked.content_type})
+        return _name_model(reply, invoked.model)
 
     async def _read(self, request: Request, value: Json) -> tuple[ChatRequest, str]:
         """The request, and the id of the model that its name means."""

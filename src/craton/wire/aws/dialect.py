@@ -1,4 +1,4 @@
-"""The AWS dialect: every operation of the four Bedrock services, as routes on one port."""
+"""The AWS dialect: every operation of the four Bedrock services and of sagemaker-runtime, as routes on one port."""
 
 from __future__ import annotations
 
@@ -8,15 +8,16 @@ from urllib.parse import unquote
 
 from craton.core.errors import CratonError, Unsupported
 from craton.knowledge.protocol import Knowledge
-from craton.serve.inference import Serving
+from craton.serve.inference import Predicting
 from craton.wire.aws.bedrock import Bedrock
 from craton.wire.aws.bedrock_agent import BedrockAgent
 from craton.wire.aws.bedrock_agent_runtime import BedrockAgentRuntime
 from craton.wire.aws.bedrock_runtime import BedrockRuntime
 from craton.wire.aws.errors import write_error
 from craton.wire.aws.handling import Handle
-from craton.wire.aws.model import ServiceModel, load_models
+from craton.wire.aws.model import RUNNING_SERVICES, ServiceModel, load_models
 from craton.wire.aws.policy import action_of
+from craton.wire.aws.sagemaker_runtime import SageMakerRuntime
 from craton.wire.aws.service import Operation, Service
 from craton.wire.http import Handler, Reply, Request, Route
 
@@ -31,15 +32,16 @@ class AwsDialect:
 
     def __init__(
         self,
-        serving: Serving,
+        serving: Predicting,
         knowledge: Knowledge | None = None,
         models: Mapping[str, ServiceModel] | None = None,
         monotonic: Callable[[], float] = time.perf_counter,
     ) -> None:
-        self.services = {name: Service(model) for name, model in (models or load_models()).items()}
+        self.services = {name: Service(model) for name, model in (models or load_models(RUNNING_SERVICES)).items()}
         self._handlers: dict[str, Mapping[str, Handle]] = {
             "bedrock": Bedrock(serving).handlers,
             "bedrock-runtime": BedrockRuntime(serving, monotonic).handlers,
+            "sagemaker-runtime": SageMakerRuntime(serving).handlers,
         }
         if knowledge is not None:
             self._handlers["bedrock-agent"] = BedrockAgent(knowledge).handlers

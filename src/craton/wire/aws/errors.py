@@ -11,25 +11,37 @@ from craton.wire.http import Reply, Request, json_reply
 
 # Names in order of preference: the first that the operation (or the stream) knows is taken.
 _NAMES: dict[type[CratonError], tuple[str, ...]] = {
-    errors.InvalidRequest: ("ValidationException",),
-    errors.Unsupported: ("ValidationException",),
-    errors.TooLarge: ("ValidationException",),
-    errors.ContextExceeded: ("ValidationException",),
+    errors.InvalidRequest: ("ValidationException", "ValidationError"),
+    errors.Unsupported: ("ValidationException", "ValidationError"),
+    errors.TooLarge: ("ValidationException", "ValidationError"),
+    errors.ContextExceeded: ("ValidationException", "ValidationError"),
     errors.Forbidden: ("AccessDeniedException",),
     errors.Gated: ("AccessDeniedException",),
-    errors.NotFound: ("ResourceNotFoundException", "ValidationException"),
-    errors.Conflict: ("ConflictException", "ResourceInUseException", "ValidationException"),
+    errors.NotFound: ("ResourceNotFoundException", "ValidationException", "ValidationError"),
+    errors.Conflict: ("ConflictException", "ResourceInUseException", "ValidationException", "ValidationError"),
     errors.Throttled: ("ThrottlingException",),
-    errors.DeadlineExceeded: ("ModelTimeoutException", "ServiceUnavailableException", "DependencyFailedException"),
+    errors.DeadlineExceeded: (
+        "ModelTimeoutException",
+        "ServiceUnavailableException",
+        "DependencyFailedException",
+        "ModelError",
+    ),
     errors.ModelUnavailable: ("ServiceUnavailableException", "ModelNotReadyException"),
-    errors.ModelFailed: ("ModelErrorException", "ModelStreamErrorException", "DependencyFailedException"),
+    errors.ModelFailed: (
+        "ModelErrorException",
+        "ModelStreamErrorException",
+        "DependencyFailedException",
+        "ModelError",
+    ),
     errors.SourceFailed: ("DependencyFailedException", "BadGatewayException", "ValidationException"),
-    errors.OutgoingRefused: ("ValidationException",),
+    errors.OutgoingRefused: ("ValidationException", "ValidationError"),
     errors.Damaged: (),
-    errors.StorageFull: ("ServiceUnavailableException",),
+    errors.StorageFull: ("ServiceUnavailableException", "ServiceUnavailable"),
     errors.Internal: (),
 }
 _LAST_RESORT = "InternalServerException"
+_COMMON = {"AccessDeniedException": 403, "ThrottlingException": 400}
+"""Errors that every AWS service may answer, in its model or not; and their statuses there."""
 
 # Refused credentials are not in the models: every AWS service answers them alike, with 403.
 _CREDENTIALS = {
@@ -46,13 +58,16 @@ def error_name(error: CratonError, *known: Collection[str]) -> str:
     if isinstance(error, errors.Unauthenticated):
         return _CREDENTIALS.get(error.code, "UnrecognizedClientException")
     names = next((_NAMES[ancestor] for ancestor in type(error).__mro__ if ancestor in _NAMES), ())
-    return next((name for some in known for name in names if name in some), _LAST_RESORT)
+    found = next((name for some in known for name in names if name in some), None)
+    return found or next((name for name in names if name in _COMMON), _LAST_RESORT)
 
 
 def write_error(error: CratonError, request: Request, service: Service, operation: Operation) -> Reply:
     """The reply that gives boto3 its typed exception."""
     name = error_name(error, operation.errors, service.error_statuses)
-    status = 403 if isinstance(error, errors.Unauthenticated) else service.error_statuses.get(name, 500)
+    status = (
+        403 if isinstance(error, errors.Unauthenticated) else service.error_statuses.get(name) or _COMMON.get(name, 500)
+    )
     return json_reply(status, {"message": str(error)}, error_headers(error, name, request))
 
 

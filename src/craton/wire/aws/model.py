@@ -15,6 +15,7 @@ from botocore.loaders import Loader
 from msgspec import Struct, field
 
 BEDROCK_SERVICES = ("bedrock", "bedrock-runtime", "bedrock-agent", "bedrock-agent-runtime")
+RUNNING_SERVICES = (*BEDROCK_SERVICES, "sagemaker-runtime")
 
 
 class ShapeRef(Struct, frozen=True):

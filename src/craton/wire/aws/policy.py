@@ -1,4 +1,4 @@
-"""What each operation of the Bedrock services asks of its caller: the one table."""
+"""What each operation of these services asks of its caller: the one table."""
 
 from __future__ import annotations
 
@@ -13,6 +13,9 @@ _INVOKES = frozenset(
         "CountTokens",
         "GenerateQuery",
         "InvokeAgent",
+        "InvokeEndpoint",
+        "InvokeEndpointAsync",
+        "InvokeEndpointWithResponseStream",
         "InvokeFlow",
         "InvokeGuardrailChecks",
         "InvokeInlineAgent",

@@ -14,9 +14,12 @@ from craton.wire.aws.errors import error_headers, error_name
 from craton.wire.aws.sigv4 import claimed_service
 from craton.wire.http import Reply, Request, encode_json
 
-SPOKEN_SERVICES = frozenset({"bedrock", "bedrock-mantle", "s3", "sts", "iam", "aoss"})
+SPOKEN_SERVICES = frozenset({"bedrock", "bedrock-mantle", "sagemaker", "s3", "sts", "iam", "aoss"})
 """Names in a signature's scope that Craton answers: all Bedrock clients sign as "bedrock", but those that speak
 OpenAI's or Anthropic's API to it; OpenSearch Serverless is "aoss"."""
+
+_RUNTIME_ALONE = frozenset({"sagemaker"})
+"""Services whose control plane signs by the same name as the runtime that is answered, and is not."""
 
 _S3 = frozenset({"s3", "s3express", "s3-outposts", "s3-object-lambda"})
 _REST_XML = frozenset({"route53", "cloudfront"})
@@ -37,7 +40,7 @@ def refuse_service(service: str, request: Request) -> Reply:
     message = (
         f"Craton does not speak the AWS service {service[:64]!r}, and passes nothing on to AWS. "
         "Use a client with AWS' own endpoint for it. Craton answers bedrock, bedrock-runtime, bedrock-agent, "
-        "bedrock-agent-runtime and s3, and a part of sts, iam and opensearchserverless."
+        "bedrock-agent-runtime, sagemaker-runtime and s3, and a part of sts, iam and opensearchserverless."
     )
     headers = {"x-amzn-errortype": "UnknownService", "x-amzn-requestid": request.request_id}
     return _write(service, request, 400, headers, message)
@@ -45,9 +48,12 @@ def refuse_service(service: str, request: Request) -> Reply:
 
 def write_unrouted(error: CratonError, request: Request) -> Reply:
     """An error for an AWS client whose request matches no operation."""
+    service = claimed_service(request)
+    if isinstance(error, errors.NotFound) and service in _RUNTIME_ALONE:
+        return refuse_service(service, request)
     name = "UnknownOperationException" if isinstance(error, errors.NotFound) else error_name(error, _KNOWN)
     headers = error_headers(error, name, request)
-    return _write(claimed_service(request), request, status_of(error), headers, str(error))
+    return _write(service, request, status_of(error), headers, str(error))
 
 
 def status_of(error: CratonError) -> int:

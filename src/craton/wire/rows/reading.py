@@ -1,0 +1,181 @@
+"""From a body to columns.
+
+JSON: {"rows": [{"age": 31, "plan": "free"}, ...]}, {"rows": [[31, "free"], ...], "names": ["age", "plan"]} (without
+names: in the signature's order), {"columns": {"age": [31], "plan": ["free"]}}, or the list of rows alone. What others
+write means the same: "instances", "inputs", "dataframe_records", and {"dataframe_split": {"columns": [], "data": []}}.
+Beside them "verb", and "target" for `learn`, which may also be a column of the rows.
+CSV: a first line that holds names of the model's columns is a header; without one, columns come in the signature's
+order. An empty cell is a missing value.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple, get_args
+
+from craton.core.errors import InvalidRequest, Unsupported
+from craton.core.predicting import Field, PredictRequest, PredictVerb, Signature
+from craton.engines.predictor.arranging import taken
+from craton.wire.http import decode_json
+from craton.wire.rows.cells import typed
+from craton.wire.rows.csv import read_csv
+
+JSON, CSV = "application/json", "text/csv"
+VERBS: frozenset[str] = frozenset(get_args(PredictVerb))
+_ROWS = ("rows", "instances", "inputs", "dataframe_records")
+_SHAPES = (*_ROWS, "columns", "dataframe_split")
+_BESIDE = frozenset({"names", "target", "verb"})
+_MOST_FAULTS = 10
+
+
+class Table(NamedTuple):
+    """columns: of equal length. names: empty when they came without. verb: as the body says it."""
+
+    columns: tuple[list[Any], ...]
+    names: tuple[str, ...]
+    verb: PredictVerb | None = None
+
+    def request(self, model: str, verb: PredictVerb) -> PredictRequest:
+        return PredictRequest(model, verb, self.columns, self.names)
+
+
+def media_type(header: str) -> str:
+    """JSON or CSV; JSON where nothing is said. Raises Unsupported."""
+    kind = header.partition(";")[0].strip().lower()
+    if kind in {"", JSON, "application/octet-stream"} or kind.endswith("+json"):
+        return JSON
+    if kind == CSV:
+        return CSV
+    raise Unsupported(f"A body of the type {kind[:100]!r}", f"Send {JSON} or {CSV}.")
+
+
+def verb_of(text: str) -> PredictVerb:
+    """Raises InvalidRequest."""
+    for verb in get_args(PredictVerb):
+        if verb == text:
+            found: PredictVerb = verb
+            return found
+    raise InvalidRequest(f"must be one of {', '.join(sorted(VERBS))}, not {text[:50]!r}", "verb")
+
+
+def usual_verb(signature: Signature) -> PredictVerb:
+    """What a model is asked where nothing is said: to predict, or the first of what else it can do."""
+    return next(iter(sorted(signature.outputs, key=("predict", "act", "transform", "predict_proba", "learn").index)))
+
+
+def read_table(body: bytes, content_type: str, signature: Signature, verb: PredictVerb) -> Table:
+    """Raises InvalidRequest, Unsupported for other types."""
+    fields = taken(signature, verb)
+    if media_type(content_type) == CSV:
+        names, rows = read_csv(body, content_type, fields)
+        return _typed(fields, names, rows)
+    return _read_json(decode_json(body), signature)
+
+
+def _typed(fields: Sequence[Field], names: tuple[str, ...], rows: list[list[str]]) -> Table:
+    known = {field.name: field for field in fields}
+    width = len(names) or len(fields)
+    columns = _turned(rows, width, "line") if rows else tuple([] for _ in range(width))
+    told = names or tuple(field.name for field in fields)
+    return Table(
+        tuple(
+            typed(known[name], column) if name in known else column for name, column in zip(told, columns, strict=True)
+        ),
+        names,
+    )
+
+
+def _read_json(value: Any, signature: Signature) -> Table:
+    if isinstance(value, list):
+        return _from_rows(value, ())
+    if not isinstance(value, dict):
+        raise InvalidRequest('send {"rows": [...]} or {"columns": {...}}')
+    shapes = [name for name in _SHAPES if name in value]
+    if len(shapes) != 1:
+        what = "more than one of" if shapes else "none of"
+        raise InvalidRequest(f"the body has {what} {', '.join(_SHAPES)}")
+    unknown = value.keys() - _BESIDE - {shapes[0]}
+    if unknown:
+        raise InvalidRequest(f"{min(unknown)[:100]!r} is not known beside {shapes[0]!r}")
+    table = _shaped(shapes[0], value)
+    if "target" in value:
+        table = _with_target(table, value["target"], signature)
+    if "verb" in value:
+        if not isinstance(value["verb"], str):
+            raise InvalidRequest("must be a text", "verb")
+        table = table._replace(verb=verb_of(value["verb"]))
+    return table
+
+
+def _shaped(shape: str, value: dict[str, Any]) -> Table:
+    inner = value[shape]
+    if shape == "columns":
+        return _from_columns(inner)
+    if shape == "dataframe_split":
+        if not isinstance(inner, dict) or not isinstance(inner.get("data"), list):
+            raise InvalidRequest('must be {"columns": [...], "data": [[...]]}', shape)
+        return _from_rows(inner["data"], _names(inner.get("columns", []), f"{shape}.columns"))
+    if isinstance(inner, dict) and shape == "inputs":
+        return _from_columns(inner)
+    if not isinstance(inner, list):
+        raise InvalidRequest("must be a list of rows", shape)
+    return _from_rows(inner, _names(value.get("names", []), "names"))
+
+
+def _with_target(table: Table, target: Any, signature: Signature) -> Table:
+    if signature.target is None:
+        raise InvalidRequest("this model learns from nothing", "target")
+    if not isinstance(target, list):
+        raise InvalidRequest("must be a list, with a value for each row", "target")
+    names = (*table.names, signature.target.name) if table.names else ()
+    return table._replace(columns=(*table.columns, target), names=names)
+
+
+def _from_columns(columns: Any) -> Table:
+    if not isinstance(columns, dict) or not all(isinstance(column, list) for column in columns.values()):
+        raise InvalidRequest('must be {"name": [values], ...}', "columns")
+    return Table(tuple(columns.values()), tuple(columns))
+
+
+def _from_rows(rows: list[Any], names: tuple[str, ...]) -> Table:
+    if not rows:
+        return Table(tuple([] for _ in names), names)
+    if isinstance(rows[0], dict):
+        if names:
+            raise InvalidRequest("rows that are objects name their columns themselves", "names")
+        return _from_objects(rows)
+    if not isinstance(rows[0], list):
+        rows = [[row] for row in rows]  # of a model with one column
+    return Table(_turned(rows, len(names) or len(rows[0]), "row"), names)
+
+
+def _from_objects(rows: list[Any]) -> Table:
+    """A name that only some rows have is a missing value in the others; what the model says to that is its business."""
+    wrong = next((index for index, row in enumerate(rows) if not isinstance(row, dict)), None)
+    if wrong is not None:
+        raise InvalidRequest(f"row {wrong}: it is no object, and the first one is", "rows")
+    first = rows[0].keys()
+    names = tuple(first)
+    if all(row.keys() == first for row in rows):
+        return Table(tuple([row[name] for row in rows] for name in names), names)
+    names = tuple(dict.fromkeys(name for row in rows for name in row))
+    return Table(tuple([row.get(name) for row in rows] for name in names), names)
+
+
+def _turned(rows: list[Any], width: int, word: str) -> tuple[list[Any], ...]:
+    wrong = [index for index, row in enumerate(rows) if not isinstance(row, list) or len(row) != width]
+    if wrong:
+        shown = "; ".join(f"{word} {index}: {_width(rows[index])}, not {width}" for index in wrong[:_MOST_FAULTS])
+        more = f"; and {len(wrong) - _MOST_FAULTS} more" if len(wrong) > _MOST_FAULTS else ""
+        raise InvalidRequest(shown + more, "rows")
+    return tuple(map(list, zip(*rows, strict=True)))
+
+
+def _width(row: Any) -> str:
+    return f"{len(row)} values" if isinstance(row, list) else "no list"
+
+
+def _names(value: Any, field: str) -> tuple[str, ...]:
+    if not isinstance(value, list) or not all(isinstance(name, str) for name in value):
+        raise InvalidRequest("must be a list of column names", field)
+    return tuple(value)
