@@ -170,14 +170,10 @@ class RiverLearner:
     @classmethod
     def load(cls, folder: Path, manifest: Manifest) -> RiverLearner:
         """Raises Damaged; Unsupported for another River, whose objects may hold something else."""
-        import river
-
         parameters, path = manifest.parameters, folder / FILE
-        if minor(str(parameters.get("river"))) != minor(river.__version__):
-            raise Unsupported(
-                f"A model of River {str(parameters.get('river'))[:20]} with River {river.__version__}",
-                "Train it again.",
-            )
+        written, here = str(parameters.get("river")), version("river")
+        if minor(written) != minor(here):
+            raise Unsupported(f"A model of River {written[:20]} with River {here}", "Train it again.")
         kind, take = parameters.get("kind"), parameters.get("take")
         if kind not in {"binary", "multiclass", "regression"} or take not in {"numbers", "mixed"}:
             raise Damaged(FILE, "its description is not complete")

@@ -12,6 +12,7 @@ from craton.engines.predictor.manifest import NAME, Manifest, read_manifest
 from craton.engines.predictor.protocol import Predictor
 
 LOADERS = {
+    "network": "craton.engines.predictor.networks:NetworkPredictor",
     "river": "craton.engines.predictor.learners:RiverLearner",
     "sklearn": "craton.engines.predictor.pipelines:SklearnPredictor",
     "lightgbm": "craton.engines.predictor.pipelines:LightGBMPredictor",

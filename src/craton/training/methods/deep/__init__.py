@@ -1,0 +1,1 @@
+"""Deep learning: networks trained from nothing, by a loop short enough to read."""
