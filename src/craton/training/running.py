@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     import pandas as pd
 
 AUTHOR = "craton"
+LIBRARIES = {"lightgbm": ("lightgbm",), "xgboost": ("xgboost",)}
+"""A learner -> what its trial imports while the training runs."""
 MADE_UP = 50  # observations
 
 
@@ -122,7 +124,7 @@ class _Training:
 
     def run(self, source: Source | None) -> Json:
         run = self._parts.start_run(self._running, self._spec)
-        trial = Trial(("craton.engines.predictor.loaders", "pandas"))
+        trial = Trial(("craton.engines.predictor.loaders", "pandas", *LIBRARIES.get(self._spec.model.use, ())))
         succeeded = False
         try:
             trial.start()

@@ -166,7 +166,7 @@ def test_what_a_library_warns_of_is_said(tmp_path: Path) -> None:
 
 
 def test_wrong_parameters_are_the_users_to_mend(tmp_path: Path) -> None:
-    with pytest.raises(InvalidRequest, match="did you mean 'num_leaves?'"):
+    with pytest.raises(InvalidRequest, match=r"did you mean 'num_leaves?'"):
         Case(tmp_path, "classification", "iris", "lightgbm", {"num_leevs": 3})
     with pytest.raises(InvalidRequest, match="did you mean 'n_estimators'"):
         Case(tmp_path, "classification", "iris", "random-forest", {"n_estimator": 3})

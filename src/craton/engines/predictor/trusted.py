@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import zipfile
 from collections.abc import Iterator
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -84,9 +85,7 @@ _SCHEMA = "schema.json"
 
 def save_skops(value: Any, path: Path) -> None:
     """Raises TypeError for what could not be loaded again."""
-    import skops.io
-
-    skops.io.dump(value, path, compression=zipfile.ZIP_DEFLATED)
+    _skops().dump(value, path, compression=zipfile.ZIP_DEFLATED)
     try:
         check_skops(path)
     except Damaged as error:
@@ -96,11 +95,11 @@ def save_skops(value: Any, path: Path) -> None:
 def load_skops(path: Path) -> Any:
     """Raises Damaged, also for a file that holds anything that is not on the lists."""
     check_skops(path)
-    import skops.io
+    skops = _skops()
     from skops.io.exceptions import UntrustedTypesFoundException
 
     try:
-        return skops.io.load(path, trusted=sorted(TYPES))
+        return skops.load(path, trusted=sorted(TYPES))
     except UntrustedTypesFoundException as error:
         raise Damaged(path.name, "it holds what Craton does not load") from error
     except Exception as error:  # what skops and the classes' own code raise on broken states is of every kind
@@ -124,6 +123,19 @@ def check_skops(path: Path) -> None:
         kind, name = node.get("__loader__"), f"{node.get('__module__')}.{node.get('__class__')}"
         if kind not in NODES or name not in TYPES:
             raise Damaged(path.name, f"it holds {name[:100]!r}, which Craton does not load")
+
+
+def _skops() -> Any:
+    """skops.io, which at its import would import all of scikit-learn to learn which estimators it trusts (seconds). It
+    finds none here: what is trusted is TYPES alone."""
+    import sklearn.utils
+
+    everything = sklearn.utils.all_estimators
+    sklearn.utils.all_estimators = list
+    try:
+        return import_module("skops.io")
+    finally:
+        sklearn.utils.all_estimators = everything
 
 
 def _nodes(schema: Any) -> Iterator[dict[str, Any]]:
