@@ -27,6 +27,7 @@ from craton.training.data.refs import BundledRef, DatasetRef, read_ref
 from craton.training.data.rows import Rows, read_parquet
 from craton.training.methods import trainer_for
 from craton.training.protocol import Run, Tables, Trained
+from craton.training.reports import report
 from craton.training.specification.gates import read_gate
 from craton.training.specification.methods import Reinforcement, Specification
 from craton.training.specification.parts import Data
@@ -140,6 +141,7 @@ class _Training:
         train_ = trainer_for(spec)
         run.check()
         trained = train_(spec, tables_, run)
+        trained = replace(trained, figures=[*trained.figures, *report(spec, tables_, trained, run)])
         for name, value in trained.metrics.items():
             run.metric(name, value)
         run.figures(trained)

@@ -217,6 +217,16 @@ class XGBoostModel(_Booster):
         )
         return found
 
+    def contributions(self, matrix: Array) -> Array:
+        """SHAP values, the base last: shape (rows, columns + 1), with the classes between where there are several."""
+        import xgboost
+
+        rows = xgboost.DMatrix(matrix, missing=self._missing, feature_names=self.booster.feature_names)
+        found: Array = self.booster.predict(
+            rows, pred_contribs=True, iteration_range=self._rounds, validate_features=False
+        )
+        return found
+
     def save(self, folder: Path) -> None:
         self.booster.save_model(folder / self.FILE)
 
