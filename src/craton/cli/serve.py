@@ -44,13 +44,11 @@ def serve(host: str, port: int, log_level: str, log_format: str | None) -> None:
 
     The first start makes a root key (CRATON_HOME/root.key) and shows it once.
     """
-    from craton.app.allocation import keep_freed_memory
     from craton.app.build import Server
     from craton.app.config import Home
     from craton.app.platform import open_platform
     from craton.app.server import bind, run
 
-    keep_freed_memory()
     _set_up_logging(log_level, log_format or ("text" if sys.stderr.isatty() else "json"))
     home = Home.from_environment()
     try:
