@@ -27,8 +27,10 @@ from craton.training.methods.hearing import heard
 from craton.training.methods.supervised.boosting import watched
 from craton.training.methods.supervised.calibrating import calibration
 from craton.training.methods.supervised.learners import BOOSTERS, Task, estimator, fit, known, last, takes_weights
+from craton.training.methods.supervised.searching import searched
 from craton.training.metrics import classification_metrics, regression_metrics
 from craton.training.protocol import Run, Tables, Trained
+from craton.training.search.telling import with_search
 from craton.training.specification.methods import Classification, ClassWeight, Regression
 
 if TYPE_CHECKING:
@@ -47,11 +49,15 @@ def train(spec: Classification | Regression, tables: Tables | None, run: Run) ->
     assert tables.target is not None
     tables = embedded(tables, run)
     classifying = isinstance(spec, Classification)
-    params = spec.model.params
     run.check()
     fitting = Fitting(spec.model.use, "classification" if classifying else "regression", spec.seed, tables, run)
     with heard(run):
-        return fitting.classifier(params, spec) if isinstance(spec, Classification) else fitting.regressor(params, spec)
+        found = searched(fitting, spec, run)
+        params = spec.model.params if found is None else {**spec.model.params, **found.params}
+        trained = (
+            fitting.classifier(params, spec) if isinstance(spec, Classification) else fitting.regressor(params, spec)
+        )
+    return trained if found is None else with_search(trained, found, run)
 
 
 class Fitting:
@@ -80,6 +86,12 @@ class Fitting:
             rows = self.tables.validation
             validation = (encode(rows, self.tables.fields, self.style), answers_of(rows, self.target))
         return fit(made, self.matrix, self.answers, weights, **watched(self.use, made, self._run, validation))
+
+    def fit_on(self, places: Array, params: Mapping[str, Any], weight: ClassWeight | None = None) -> Any:
+        """Without curves: one of many fits, on some of the training rows."""
+        answers = self.answers[places]
+        weights = class_weights(answers, self.target, weight)
+        return fit(self.fresh(params), self.matrix[places], answers, weights)
 
     def classifier(self, params: Mapping[str, Any], spec: Classification) -> Trained:
         weights = class_weights(self.answers, self.target, spec.class_weight)
