@@ -21,7 +21,7 @@ from craton.core.events import Event, Usage
 from craton.core.model import ClassifyRequest, EmbedAnswer, EmbedRequest, ModelInfo, ScoreAnswer, ScoreRequest
 from craton.core.predicting import PredictAnswer, PredictRequest, Signature
 from craton.core.streams import closing
-from craton.engines.predictor.arranging import arranged
+from craton.engines.predictor.arranging import arranged, unportable
 from craton.serve.counting import Counting
 from craton.serve.deadline import by, until
 from craton.serve.directory import Directory
@@ -192,7 +192,10 @@ class Inference:
             rows = await by(ends, predictors.ready(rows, target, self._embedding(call)), self._seconds(call))
             target = await predictors.living(target, request.model)
             async with self._pool.use(target, ends) as loaded, loaded.admission.slot(ends):
-                answer = await by(ends, loaded.engine.predict(rows), self._seconds(call))
+                try:
+                    answer = await by(ends, loaded.engine.predict(rows), self._seconds(call))
+                except OverflowError:
+                    raise unportable(rows) from None
             predictors.drift.add(target, answer.counted)
             record.answer = told(answer)
             return answer

@@ -39,6 +39,15 @@ def arranged(signature: Signature, request: PredictRequest) -> PredictRequest:
     return replace(request, columns=tuple(columns), names=tuple(field.name for field in fields))
 
 
+def unportable(request: PredictRequest) -> InvalidRequest:
+    """Why rows cannot be sent to a worker: a whole number in them does not fit 64 bits."""
+    for name, column in zip(request.names, request.columns, strict=True):
+        for row, value in enumerate(column):
+            if isinstance(value, int) and not -(2**63) <= value < 2**64:
+                return InvalidRequest(f"row {row}, column {name!r}: the number does not fit 64 bits", "rows")
+    return InvalidRequest("a whole number in them does not fit 64 bits", "rows")
+
+
 def _by_place(fields: Sequence[Field], columns: Sequence[list[Any]]) -> list[list[Any]]:
     if len(columns) != len(fields):
         raise InvalidRequest(
