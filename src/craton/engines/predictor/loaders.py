@@ -13,6 +13,7 @@ from craton.engines.predictor.protocol import Predictor
 
 LOADERS = {
     "network": "craton.engines.predictor.networks:NetworkPredictor",
+    "policy": "craton.engines.predictor.policies:PolicyPredictor",
     "river": "craton.engines.predictor.learners:RiverLearner",
     "sklearn": "craton.engines.predictor.pipelines:SklearnPredictor",
     "lightgbm": "craton.engines.predictor.pipelines:LightGBMPredictor",
