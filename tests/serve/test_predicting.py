@@ -403,3 +403,37 @@ def test_the_server_itself_loads_no_library(server: RunningServer) -> None:
     assert "pandas" not in maps
     assert "sklearn" not in maps
     assert "site-packages/torch" not in maps
+
+
+# --- the command line ----------------------------------------------------------------------------------------
+
+
+def test_a_file_of_rows_is_asked_and_comes_back_with_answers(server: RunningServer, tmp_path: Path) -> None:
+    rows = churn_rows(1200, seed=5)  # more than one request's
+    source, target = tmp_path / "rows.csv", tmp_path / "answers.csv"
+    rows.to_csv(source, index=False)
+    done = server.craton("predict", "acme/churn", str(source), "--output", str(target))
+    assert "the model does not take it: churned" in done.stderr
+    lines = target.read_text().splitlines()
+    assert lines[0] == "age,visits,plan,active,churned,prediction"
+    assert len(lines) == 1201
+    told = [line.rsplit(",", 1)[1] for line in lines[1:]]
+    records = tmp_path / "rows.json"
+    records.write_text(rows.drop(columns="churned").to_json(orient="records"))
+    answer = json.loads(server.craton("predict", "acme/churn", str(records), "--json").stdout)
+    assert answer["rows"] == 1200
+    assert answer["outputs"]["prediction"] == told
+    shown = server.craton("predict", "acme/churn", "-", stdin=source.read_text())
+    assert shown.stdout.split()[:4] == ["ROW", "prediction", "1", told[0]]
+    assert "and 1,180 more rows" in shown.stderr
+
+
+def test_rows_that_do_not_fit_are_refused_with_a_sentence(server: RunningServer, tmp_path: Path) -> None:
+    empty = tmp_path / "empty.csv"
+    empty.write_text("")
+    assert "holds no rows" in server.craton("predict", "acme/churn", str(empty), check=False).stderr
+    broken = server.craton("predict", "acme/churn", "-", stdin='{"age": ', check=False)
+    assert (broken.returncode, "not proper JSON" in broken.stderr) == (2, True)
+    wrong = server.craton("predict", "acme/churn", "-", stdin="age,visits,plan,active\nold,1,free,true\n", check=False)
+    assert wrong.returncode == 1
+    assert "column 'age'" in wrong.stderr

@@ -49,6 +49,10 @@ class Connection(Struct, frozen=True):
     def post(self, path: str, body: Any) -> Any:
         return self._ask("POST", path, TIMEOUT, json=body)
 
+    def send(self, path: str, content: bytes, content_type: str, accept: str) -> Any:
+        headers = {"content-type": content_type, "accept": accept}
+        return self._ask("POST", path, TIMEOUT, content=content, headers=headers)
+
     def delete(self, path: str) -> Any:
         return self._ask("DELETE", path, TIMEOUT)
 

@@ -22,6 +22,7 @@ COMMANDS = {
     "datasets": "craton.cli.datasets:datasets",
     "kb": "craton.cli.kb:kb",
     "train": "craton.cli.train:train",
+    "predict": "craton.cli.predict:predict",
     "jobs": "craton.cli.jobs:jobs",
     "buckets": "craton.cli.buckets:buckets",
     "blobs": "craton.cli.blobs:blobs",
