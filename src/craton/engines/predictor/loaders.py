@@ -12,6 +12,8 @@ from craton.engines.predictor.manifest import NAME, Manifest, read_manifest
 from craton.engines.predictor.protocol import Predictor
 
 LOADERS = {
+    "clusters": "craton.engines.predictor.clusters:ClusterPredictor",
+    "encoder": "craton.engines.predictor.encoders:EncoderPredictor",
     "network": "craton.engines.predictor.networks:NetworkPredictor",
     "policy": "craton.engines.predictor.policies:PolicyPredictor",
     "river": "craton.engines.predictor.learners:RiverLearner",

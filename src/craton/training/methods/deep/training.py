@@ -30,7 +30,7 @@ from craton.training.methods.deep.memory import check_memory, estimate
 from craton.training.methods.drawing import curves
 from craton.training.metrics import classification_metrics, regression_metrics
 from craton.training.protocol import Figure, Run, Tables, Trained
-from craton.training.specification.methods import Deep
+from craton.training.specification.methods import Deep, Transfer
 from craton.training.specification.suggesting import unknown
 
 if TYPE_CHECKING:
@@ -127,7 +127,7 @@ def task_of(spec: Deep, target: Field) -> Task:
     return task
 
 
-def hold_out(tables: Tables, spec: Deep, run: Run) -> tuple[pd.DataFrame, pd.DataFrame]:
+def hold_out(tables: Tables, spec: Deep | Transfer, run: Run) -> tuple[pd.DataFrame, pd.DataFrame]:
     """Rows to learn from, and rows to stop by: the specification's own, else a tenth of the training rows."""
     import numpy as np
 
