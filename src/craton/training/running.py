@@ -18,14 +18,14 @@ from craton.hub.repositories import Hub
 from craton.store.files import FULL
 from craton.training.artifacts.publishing import publish
 from craton.training.artifacts.trial import ROWS, Trial
-from craton.training.artifacts.writing import Lineage, write_artifact
+from craton.training.artifacts.writing import Lineage, write_predictor, write_report
 from craton.training.data.bundled import read_bundled
 from craton.training.data.embedding import embedded
 from craton.training.data.hub import HubDatasets, Table
 from craton.training.data.loading import Embedding, columns_needed, tables
 from craton.training.data.refs import BundledRef, DatasetRef, read_ref
 from craton.training.data.rows import Rows, read_parquet
-from craton.training.methods import trainer_for
+from craton.training.methods import LIBRARIES, Train, trainer_for
 from craton.training.protocol import Run, Tables, Trained
 from craton.training.reports import report
 from craton.training.specification.gates import read_gate
@@ -37,8 +37,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 AUTHOR = "craton"
-LIBRARIES = {"lightgbm": ("lightgbm",), "xgboost": ("xgboost",)}
-"""A learner -> what its trial imports while the training runs."""
 MADE_UP = 50  # observations
 
 
@@ -76,15 +74,22 @@ async def train(running: Running, arguments: Json, parts: TrainingParts) -> Json
     Raises InvalidRequest, Conflict when the gate does not hold, StorageFull, and what data and methods raise.
     """
     spec = read(arguments["specification"])
+    trial = Trial(("craton.engines.predictor.loaders", "pandas", *LIBRARIES.get(spec.model.use, ())))
+    trial.start()
+    importing = asyncio.ensure_future(asyncio.to_thread(trainer_for, spec))  # while the data is looked for
     rows = None
-    if not isinstance(spec, Reinforcement):
-        rows = await _open(running.job.tenant, spec.data, str(arguments.get("pinned") or spec.data.ref), parts)
     try:
-        return await asyncio.to_thread(_Training(running, spec, parts).run, rows)
+        if not isinstance(spec, Reinforcement):
+            rows = await _open(running.job.tenant, spec.data, str(arguments.get("pinned") or spec.data.ref), parts)
+        method = await importing
+        return await asyncio.to_thread(_Training(running, spec, parts, method).run, rows, trial)
     except OSError as error:
         if error.errno in FULL:
             raise StorageFull() from error
         raise
+    finally:
+        await asyncio.wait([importing])
+        trial.close()
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,39 +124,41 @@ def _read(name: str, data: Data, train: Table, test: Table | None) -> Rows:
 class _Training:
     """One attempt, in a thread of its own."""
 
-    def __init__(self, running: Running, spec: Specification, parts: TrainingParts) -> None:
-        self._running, self._spec, self._parts = running, spec, parts
+    def __init__(self, running: Running, spec: Specification, parts: TrainingParts, method: Train) -> None:
+        self._running, self._spec, self._parts, self._train = running, spec, parts, method
         self._tenant = running.job.tenant
 
-    def run(self, source: Source | None) -> Json:
+    def run(self, source: Source | None, trial: Trial) -> Json:
         run = self._parts.start_run(self._running, self._spec)
-        trial = Trial(("craton.engines.predictor.loaders", "pandas", *LIBRARIES.get(self._spec.model.use, ())))
         succeeded = False
         try:
-            trial.start()
             result = self._work(source, run, trial)
             succeeded = True
             return result
         finally:
-            trial.close()
             run.close(succeeded=succeeded)
 
     def _work(self, source: Source | None, run: TrackedRun, trial: Trial) -> Json:
         spec, tables_ = self._spec, self._load(source, run)
-        train_ = trainer_for(spec)
         run.check()
-        trained = train_(spec, tables_, run)
-        trained = replace(trained, figures=[*trained.figures, *report(spec, tables_, trained, run)])
-        for name, value in trained.metrics.items():
-            run.metric(name, value)
-        run.figures(trained)
+        trained = self._train(spec, tables_, run)
         name, revision = ("", "") if source is None else (source.name, source.revision)
         lineage = Lineage(self._running.job.id, name, revision)
         with tempfile.TemporaryDirectory(prefix="craton-artifact-") as place:
             folder = trained.folder if trained.folder is not None else Path(place)
-            write_artifact(folder, spec, trained, tables_, lineage, run.warnings)
+            manifest = None
             if trained.predictor is not None:
-                self._try(trained.predictor, folder, tables_, run, trial)
+                manifest = write_predictor(folder, spec, trained.predictor, tables_, lineage)
+                compared = trial.begin(folder, trained.predictor, _some_rows(tables_, trained.predictor, run))
+            if spec.eval.report:
+                trained.figures.extend(report(spec, tables_, trained, run))
+            for name, value in trained.metrics.items():
+                run.metric(name, value)
+            run.figures(trained)
+            write_report(folder, spec, trained, tables_, lineage, run.warnings, manifest)
+            if trained.predictor is not None:
+                trial.end()
+                run.log(f"loaded again in a fresh process: the same answers on {compared:,} rows")
             self._judge(trained, run)
             published = self._publish(folder, run)
         return self._result(source, trained, run, published)
@@ -164,11 +171,6 @@ class _Training:
         counts = [(len(loaded.train), "train"), (len(loaded.validation), "validation"), (len(loaded.test), "test")]
         run.log(", ".join(f"{count:,} rows to {what}" for count, what in counts if count))
         return loaded
-
-    def _try(self, predictor: Predictor, folder: Path, loaded: Tables | None, run: TrackedRun, trial: Trial) -> None:
-        rows = _some_rows(loaded, predictor, run)
-        trial.compare(folder, predictor, rows)
-        run.log(f"loaded again in a fresh process: the same answers on {len(rows):,} rows")
 
     def _judge(self, trained: Trained, run: TrackedRun) -> None:
         gate = read_gate(self._spec.eval.gate)

@@ -10,6 +10,9 @@ import os
 import struct
 import subprocess
 import sys
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -48,12 +51,16 @@ class Answer(Struct, frozen=True):
 
 
 class Trial:
-    """The process. `start` early, `close` at the end; safe in any one thread."""
+    """The process. `start` early, `begin` once the artifact is written, `end` when nothing else is to be done, `close`
+    whatever happened; all in one thread."""
 
     def __init__(self, modules: tuple[str, ...] = ()) -> None:
         """modules: imported while it waits."""
         self._modules = modules
         self._process: subprocess.Popen[bytes] | None = None
+        self._asking = ThreadPoolExecutor(1, "craton-trial")
+        self._answer: Future[tuple[bytes, bytes]] | None = None
+        self._expected: dict[PredictVerb, dict[str, np.ndarray[Any, Any]]] = {}
 
     def start(self) -> None:
         command = [
@@ -73,37 +80,44 @@ class Trial:
             stderr=subprocess.DEVNULL,
         )
 
-    def compare(self, folder: Path, predictor: Predictor, rows: pd.DataFrame) -> None:
-        """rows: as the predictor takes them. Raises Damaged when what was saved cannot be loaded or answers
-        otherwise."""
+    def begin(self, folder: Path, predictor: Predictor, rows: pd.DataFrame) -> int:
+        """rows: as the predictor takes them. Returns how many of them are compared; `end` says how."""
         verbs: tuple[PredictVerb, ...] = tuple(verb for verb, fields in predictor.signature.outputs.items() if fields)
-        some = rows.head(ROWS)
-        columns = to_lists(some, predictor.signature.inputs)
-        expected = {verb: predictor.run(verb, to_rows(columns, predictor.signature.inputs)) for verb in verbs}
-        answer = self._ask(Request(str(folder), columns, verbs))
+        columns = to_lists(rows.head(ROWS), predictor.signature.inputs)
+        request = msgspec.msgpack.encode(Request(str(folder), columns, verbs))
+        if self._process is None:
+            self.start()
+        assert self._process is not None
+        self._answer = self._asking.submit(self._process.communicate, _framed(request), SECONDS)
+        given = to_rows(columns, predictor.signature.inputs)
+        self._expected = {verb: predictor.run(verb, given) for verb in verbs}
+        return len(given)
+
+    def end(self) -> None:
+        """Raises Damaged when what was saved cannot be loaded, or answers otherwise."""
+        answer = self._received()
         if answer.error:
             raise Damaged("the trained model", f"it cannot be loaded again: {answer.error}")
-        for verb in verbs:
-            for name, values in expected[verb].items():
+        for verb, outputs in self._expected.items():
+            for name, values in outputs.items():
                 if not same(values, answer.outputs[verb][name]):
                     raise Damaged("the trained model", f"its {name!r} differs once it is loaded again")
 
     def close(self) -> None:
         if self._process is not None:
             self._process.kill()
+            self._asking.shutdown()
             self._process.communicate()
             self._process = None
 
-    def _ask(self, request: Request) -> Answer:
-        if self._process is None:
-            self.start()
+    def _received(self) -> Answer:
         assert self._process is not None
+        assert self._answer is not None
         try:
-            output, _ = self._process.communicate(_framed(msgspec.msgpack.encode(request)), SECONDS)
+            output, _ = self._answer.result()
         except subprocess.TimeoutExpired:
             raise Damaged("the trained model", f"it did not answer within {SECONDS:.0f} seconds") from None
-        code, self._process = self._process.returncode, None
-        if code or len(output) < _HEAD.size:
+        if self._process.returncode or len(output) < _HEAD.size:
             raise Damaged("the trained model", "the process that loaded it again did not survive it")
         return msgspec.msgpack.decode(output[_HEAD.size :], type=Answer)
 
@@ -125,7 +139,8 @@ def main() -> None:
     output = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # libraries that talk do not spoil the answer
     for module in sys.argv[2:]:
-        __import__(module)
+        with suppress(ImportError):  # whoever needs it says so
+            import_module(module)
     request = msgspec.msgpack.decode(_read(sys.stdin.buffer), type=Request)
     output.write(_framed(msgspec.msgpack.encode(_answer(request))))
     output.close()

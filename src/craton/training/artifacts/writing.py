@@ -58,26 +58,10 @@ class Lineage:
         return {name: value for name, value in found.items() if value}
 
 
-def write_artifact(
-    folder: Path, spec: Specification, trained: Trained, tables: Tables | None, lineage: Lineage, warnings: list[str]
-) -> Manifest | None:
-    """Fills the empty folder. None for what is an ordinary repository (`Trained.folder`, whose files are here then)."""
-    manifest = None
-    if trained.predictor is not None:
-        manifest = _write_predictor(folder, spec, trained.predictor, tables, lineage)
-    _write_json(folder / METRICS, {name: float(value) for name, value in sorted(trained.metrics.items())})
-    (folder / SPECIFICATION).write_text(yaml.safe_dump(document_of(spec), sort_keys=False, allow_unicode=True))
-    for figure in trained.figures:
-        _write_figure(folder / REPORT, figure)
-    if not (folder / "README.md").exists():
-        told = Told(spec, trained, tables, lineage.run, lineage.dataset, tuple(warnings), manifest)
-        (folder / "README.md").write_text(write_card(told), "utf-8")
-    return manifest
-
-
-def _write_predictor(
+def write_predictor(
     folder: Path, spec: Specification, predictor: Predictor, tables: Tables | None, lineage: Lineage
 ) -> Manifest:
+    """The weights and what describes them: enough to load it."""
     parameters = predictor.save(folder)
     if tables is not None:
         parameters = {**parameters, "reference": reference_of(tables.train, tables.fields)}
@@ -95,6 +79,26 @@ def _write_predictor(
     _write_json(folder / SIGNATURE, json_schemas(predictor.signature))
     (folder / ARROW).write_bytes(arrow_schema(predictor.signature.inputs).serialize().to_pybytes())
     return manifest
+
+
+def write_report(
+    folder: Path,
+    spec: Specification,
+    trained: Trained,
+    tables: Tables | None,
+    lineage: Lineage,
+    warnings: list[str],
+    manifest: Manifest | None,
+) -> None:
+    """Everything for people: figures, pictures, the specification, the card. manifest: None for what is an ordinary
+    repository (`Trained.folder`); its own card is kept."""
+    _write_json(folder / METRICS, {name: float(value) for name, value in sorted(trained.metrics.items())})
+    (folder / SPECIFICATION).write_text(yaml.safe_dump(document_of(spec), sort_keys=False, allow_unicode=True))
+    for figure in trained.figures:
+        _write_figure(folder / REPORT, figure)
+    if not (folder / "README.md").exists():
+        told = Told(spec, trained, tables, lineage.run, lineage.dataset, tuple(warnings), manifest)
+        (folder / "README.md").write_text(write_card(told), "utf-8")
 
 
 def versions() -> dict[str, str]:

@@ -30,6 +30,7 @@ from craton.training.specification.parts import Data, Split
 from craton.training.specification.suggesting import unknown
 
 if TYPE_CHECKING:
+    import numpy as np
     import pandas as pd
 
     from craton.training.protocol import Embed
@@ -154,7 +155,7 @@ def _fields(
         if embedding is None:
             raise InvalidRequest("holds text, and nothing here embeds it", "data.features")
         found = embedding()
-        embed = found.embed
+        embed = _remembering(found.embed)
         kind = (found.name, found.length)
         columns = understand(rows, frame, names, chosen=chosen, texts=data.text, embedder=kind)
     for name, reason in columns.left_out.items():
@@ -162,6 +163,21 @@ def _fields(
     if not columns.fields:
         raise InvalidRequest("has no column that can be learned from", "data.features")
     return columns.fields, embed
+
+
+def _remembering(embed: Embed) -> Embed:
+    """The same texts are asked for again when the model is judged and tried out."""
+    known: dict[str, Any] = {}
+
+    def remembered(texts: list[str]) -> np.ndarray[Any, Any]:
+        import numpy as np
+
+        new = [text for text in dict.fromkeys(texts) if text not in known]
+        if new:
+            known.update(zip(new, embed(new), strict=True))
+        return np.stack([known[text] for text in texts])
+
+    return remembered
 
 
 def _reads_text(spec: Specification) -> bool:

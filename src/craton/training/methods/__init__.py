@@ -31,9 +31,15 @@ TRAINERS: dict[type[Any], str] = {
 """A method's structure -> the module whose `train` it is."""
 
 
+LIBRARIES = {"lightgbm": ("lightgbm",), "xgboost": ("xgboost",)}
+"""A learner -> what it is imported from, where that takes long."""
+
+
 def trainer_for(spec: known.Specification) -> Train:
-    """Raises Unsupported when a library that it takes is not installed."""
+    """Imports what the method takes. Raises Unsupported when a library is not installed."""
     try:
+        for library in ("pandas", *LIBRARIES.get(spec.model.use, ())):
+            import_module(library)
         found: Train = import_module(TRAINERS[type(spec)]).train
     except ModuleNotFoundError as error:
         raise Unsupported(f"Training by {method_of(spec)} here", f"Install craton[train] ({error.name}).") from error

@@ -52,10 +52,12 @@ class Model(Part, frozen=True):
 
 class Evaluation(Part, frozen=True):
     """metrics: None means the method's usual ones. gate: a comparison that must hold for the model to be published
-    ("roc_auc >= 0.8"); the run fails otherwise and publishes nothing."""
+    ("roc_auc >= 0.8"); the run fails otherwise and publishes nothing. report: pictures of what the model is like go
+    with it."""
 
     metrics: list[str] | None = None
     gate: str = ""
+    report: bool = True
 
 
 class Search(Part, frozen=True):
