@@ -30,6 +30,7 @@ PROSE = (
     "docs/rag.md",
     "docs/databases.md",
     "docs/hub.md",
+    "docs/training.md",
     "docs/compatibility.md",
     "bench/README.md",
 )

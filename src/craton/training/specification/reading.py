@@ -22,8 +22,9 @@ from craton.training.specification.methods import (
     Regression,
     Reinforcement,
     Specification,
+    Topics,
 )
-from craton.training.specification.names import LEARNERS, METRICS
+from craton.training.specification.names import FAIRNESS_METRICS, LEARNERS, METRICS
 from craton.training.specification.suggesting import did_you_mean, unknown
 
 MAX_BYTES = 1 << 20
@@ -81,6 +82,8 @@ def check(spec: Specification) -> None:
     gate = read_gate(spec.eval.gate)
     if names is not None:
         asked = dict.fromkeys(spec.eval.metrics or (), "eval.metrics")
+        if not isinstance(spec, Reinforcement) and spec.data.sensitive:
+            names = (*names, *FAIRNESS_METRICS)
         for name, place in (asked | ({gate.metric: "eval.gate"} if gate else {})).items():
             if name not in names:
                 raise InvalidRequest(unknown("metric", name, names), place)
@@ -96,7 +99,7 @@ def check(spec: Specification) -> None:
             raise InvalidRequest("by 'group' needs the column whose values stay together", "data.split.column")
     if isinstance(spec, Classification | Regression) and spec.data.target is None:
         raise InvalidRequest(f"{method} needs the column that is to be predicted", "data.target")
-    if isinstance(spec, Clustering | Reduction) and spec.data.target is not None:
+    if isinstance(spec, Clustering | Reduction | Topics) and spec.data.target is not None:
         raise InvalidRequest(f"{method} has no target: list it under 'drop' to leave it out", "data.target")
 
 
