@@ -19,14 +19,13 @@ NAME_LENGTH = 28  # characters of a name that are shown
 class Canvas:
     """One picture: `axes` to draw in, then `figure`."""
 
-    def __init__(self, title: str, width: float = 6.4, height: float = 4.4, panels: int = 1) -> None:
+    def __init__(self, title: str, width: float = 6.4, height: float = 4.4, panels: int = 1, down: int = 1) -> None:
         from matplotlib.figure import Figure as Drawing  # without pyplot: nothing global, and no window (Agg)
 
         self._title = title
         self._drawing = Drawing(figsize=(width, height), dpi=110, layout="constrained")
         self._drawing.suptitle(title, x=0.01, ha="left", fontsize=12, fontweight="bold", color=INK)
-        made = self._drawing.subplots(1, panels, squeeze=False)
-        self.panels = [*made[0]]
+        self.panels = [*self._drawing.subplots(down, panels, squeeze=False).flat]
         for axes in self.panels:
             _plain(axes)
         self.axes = self.panels[0]

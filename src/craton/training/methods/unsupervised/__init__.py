@@ -1,0 +1,1 @@
+"""No labels: groups of rows, rows in fewer dimensions, topics of texts."""
