@@ -7,6 +7,7 @@ import os
 import signal
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -68,8 +69,8 @@ def ended(client: httpx.Client, job: str) -> dict[str, Any]:
 
 
 def train(client: httpx.Client, **changes: Any) -> dict[str, Any]:
-    """The job as it ended."""
-    submitted = client.post(f"{ROOT}/trainings", json=SPEC | changes)
+    """The job as it ended. Without pictures."""
+    submitted = client.post(f"{ROOT}/trainings", json=SPEC | {"eval": {"report": False}} | changes)
     assert submitted.status_code == 202, submitted.text
     return ended(client, submitted.json()["id"])
 
@@ -86,6 +87,7 @@ def test_a_file_of_rows_becomes_a_model_in_the_hub(
     assert result["data"] == f"datasets/acme/churn@{churn}"
     assert result["metrics"]["roc_auc"] > 0.75
     files = {entry["path"] for entry in client.get("/api/models/acme/churn/tree/main").json()}
+    assert any(name.startswith("report/") and name.endswith(".png") for name in files)
     assert files >= {"README.md", "metrics.json", "model.json", "model.txt", "signature.json", "specification.yaml"}
     head = client.get("/api/models/acme/churn").json()
     assert head["sha"] == result["revision"]
@@ -129,17 +131,8 @@ def test_the_artifact_says_what_it_is_and_where_it_comes_from(
     assert "450 train, 150 test rows" in card
 
 
-def test_the_same_specification_gives_the_same_model(client: httpx.Client, trained: dict[str, Any]) -> None:
-    again = train(client, output={"model": "acme/again"})
-    assert again["result"]["metrics"] == trained["result"]["metrics"]
-    first, second = (
-        client.get(f"/acme/{name}/resolve/main/model.txt", follow_redirects=True).content for name in ("churn", "again")
-    )
-    assert first == second
-
-
 def test_a_gate_that_does_not_hold_publishes_nothing(client: httpx.Client, trained: dict[str, Any]) -> None:
-    failed = train(client, eval={"gate": "roc_auc >= 0.999"}, output={"model": "acme/weak"})
+    failed = train(client, eval={"gate": "roc_auc >= 0.999", "report": False}, output={"model": "acme/weak"})
     assert failed["status"] == "failed"
     assert "roc_auc is 0.80" in failed["error"]
     assert "nothing was published" in failed["error"]
@@ -178,8 +171,6 @@ def test_what_shows_only_in_the_rows_fails_the_run_with_a_sentence(client: httpx
         "failed",
         "data: there is no column 'churnd'; did you mean 'churned'?",
     )
-    failed = train(client, model={"use": "lightgbm", "params": {"num_leaves": -1}})
-    assert failed["error"].startswith("model.params: ")
 
 
 def test_explaining_runs_nothing(client: httpx.Client, run: Craton, churn: str) -> None:
@@ -201,8 +192,9 @@ def job_process(server: int, job: str) -> int | None:
     """The process that runs the job, found among the server's children."""
     for task in Path(f"/proc/{server}/task").iterdir():
         for child in (task / "children").read_text().split():
-            if job.encode() in Path(f"/proc/{child}/cmdline").read_bytes():
-                return int(child)
+            with suppress(OSError):  # it has ended
+                if job.encode() in Path(f"/proc/{child}/cmdline").read_bytes():
+                    return int(child)
     return None
 
 
@@ -210,7 +202,8 @@ def job_process(server: int, job: str) -> int | None:
 def test_a_killed_run_is_taken_up_again_and_ends_the_same(
     client: httpx.Client, server: RunningServer, trained: dict[str, Any]
 ) -> None:
-    submitted = client.post(f"{ROOT}/trainings", json=SPEC | {"output": {"model": "acme/killed"}}).json()
+    spec = SPEC | {"output": {"model": "acme/killed"}, "eval": {"metrics": SPEC["eval"]["metrics"], "report": False}}
+    submitted = client.post(f"{ROOT}/trainings", json=spec).json()
     give_up, killed = time.monotonic() + PATIENCE, False
     while not killed and time.monotonic() < give_up:
         process = job_process(server.pid, submitted["id"])
@@ -220,5 +213,10 @@ def test_a_killed_run_is_taken_up_again_and_ends_the_same(
     done = ended(client, submitted["id"])
     assert (killed, done["status"], done["attempt"]) == (True, "succeeded", 2)
     assert done["result"]["metrics"] == trained["result"]["metrics"]
+    first, second = (
+        client.get(f"/acme/{name}/resolve/main/model.txt", follow_redirects=True).content
+        for name in ("churn", "killed")
+    )
+    assert first == second
     commits = client.get("/api/models/acme/killed/commits/main").json()
     assert len([commit for commit in commits if "Trained by run" in commit["title"]]) == 1
