@@ -38,19 +38,23 @@ class Signature(Struct, frozen=True, omit_defaults=True):
 
 
 class PredictRequest(Struct, frozen=True, omit_defaults=True, tag="predict"):
-    """Rows, held by columns: every list has the same length. Missing values are None.
+    """Rows, held by columns: all of the same length. Missing values are None.
 
-    names: of the columns; empty when they come in the signature's own order.
+    names: of the columns; empty when they come in the signature's own order. A column of numbers may be packed on its
+    way to a worker: float64, little-endian (`engines.predictor.arranging.packed`).
     """
 
     model: str
     verb: PredictVerb
-    columns: tuple[list[Any], ...]
+    columns: tuple[list[Any] | bytes, ...]
     names: tuple[str, ...] = ()
 
     @property
     def rows(self) -> int:
-        return len(self.columns[0]) if self.columns else 0
+        if not self.columns:
+            return 0
+        first = self.columns[0]
+        return len(first) // 8 if isinstance(first, bytes) else len(first)
 
 
 class SnapshotRequest(Struct, frozen=True, omit_defaults=True, tag="snapshot"):

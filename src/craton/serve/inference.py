@@ -21,7 +21,7 @@ from craton.core.events import Event, Usage
 from craton.core.model import ClassifyRequest, EmbedAnswer, EmbedRequest, ModelInfo, ScoreAnswer, ScoreRequest
 from craton.core.predicting import PredictAnswer, PredictRequest, Signature
 from craton.core.streams import closing
-from craton.engines.predictor.arranging import arranged, unportable
+from craton.engines.predictor.arranging import arranged, packed, taken, unportable
 from craton.serve.counting import Counting
 from craton.serve.deadline import by, until
 from craton.serve.directory import Directory
@@ -30,7 +30,7 @@ from craton.serve.guarding import guard
 from craton.serve.learning import Snapshot
 from craton.serve.metering import Meter, Record
 from craton.serve.pool import Pool
-from craton.serve.predicting import Embed, asked, told
+from craton.serve.predicting import Embed, asked, told, with_vectors
 from craton.serve.predictors import Predictors
 from craton.serve.pricing import Prices
 from craton.serve.refusals import refuse_contradictions, refuse_unmet, refuse_verb
@@ -185,15 +185,17 @@ class Inference:
             target = await self._resolve(call, request.model, record)
             refuse_verb(target.info, request.verb)
             predictors = self._known_predictors
+            signature = predictors.signature(target.info)
             if request.verb == "learn":
                 predictors.refuse_to_teach(call.caller.tenant, target, request.model)
             ends = asyncio.get_running_loop().time() + self._seconds(call)
-            rows = arranged(predictors.signature(target.info), replace(request, model=target.info.id))
-            rows = await by(ends, predictors.ready(rows, target, self._embedding(call)), self._seconds(call))
+            rows = arranged(signature, replace(request, model=target.info.id))
+            rows = await by(ends, with_vectors(signature, rows, self._embedding(call)), self._seconds(call))
             target = await predictors.living(target, request.model)
             async with self._pool.use(target, ends) as loaded, loaded.admission.slot(ends):
+                sent = packed(taken(signature, rows.verb), rows)
                 try:
-                    answer = await by(ends, loaded.engine.predict(rows), self._seconds(call))
+                    answer = await by(ends, loaded.engine.predict(sent), self._seconds(call))
                 except OverflowError:
                     raise unportable(rows) from None
             predictors.drift.add(target, answer.counted)

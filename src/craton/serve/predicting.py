@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
 import msgspec
@@ -47,7 +47,7 @@ def told(answer: PredictAnswer) -> ToldRows:
     return ToldRows(answer.names, _first(answer.columns), answer.state)
 
 
-def _first(columns: tuple[list[Any], ...]) -> tuple[tuple[Any, ...], ...]:
+def _first(columns: Sequence[list[Any] | bytes]) -> tuple[tuple[Any, ...], ...]:
     return tuple(zip(*(column[:KEPT_ROWS] for column in columns), strict=False))
 
 
@@ -81,8 +81,9 @@ async def with_vectors(signature: Signature, request: PredictRequest, embed: Emb
     fields = taken(signature, request.verb)
     columns = list(request.columns)
     for place, field in enumerate(fields):
-        if field.kind == "text" and field.embedder and columns[place]:
-            columns[place] = await _embedded(field, columns[place], embed)
+        column = columns[place]
+        if field.kind == "text" and field.embedder and isinstance(column, list):
+            columns[place] = await _embedded(field, column, embed)
     return replace(request, columns=tuple(columns))
 
 

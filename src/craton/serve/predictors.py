@@ -5,11 +5,11 @@ from __future__ import annotations
 from craton.core.access import Caller
 from craton.core.errors import Forbidden, InvalidRequest, Unsupported
 from craton.core.model import ModelInfo
-from craton.core.predicting import PredictRequest, Signature
+from craton.core.predicting import Signature
 from craton.engines.protocol import Engine
 from craton.serve.drifting import DriftBook
 from craton.serve.learning import LearningEngine, Lines, Snapshot
-from craton.serve.predicting import Embed, Signatures, with_vectors
+from craton.serve.predicting import Signatures
 from craton.serve.snapshots import BRANCH
 from craton.serve.target import Target
 
@@ -26,10 +26,6 @@ class Predictors:
             hint = f"Craton cannot run it: {reason}" if reason else f"This model can do: {' and '.join(info.verbs)}."
             raise Unsupported(f"Asking the model {info.id!r} about rows", hint)
         return self._signatures.of(info)
-
-    async def ready(self, request: PredictRequest, target: Target, embed: Embed) -> PredictRequest:
-        """With vectors in the place of texts. Raises InvalidRequest also for numbers that cannot travel."""
-        return await with_vectors(self.signature(target.info), request, embed)
 
     async def living(self, target: Target, name: str) -> Target:
         """A model that learns is one process, whatever its snapshots; one that is asked for by its revision is not."""

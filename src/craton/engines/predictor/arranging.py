@@ -4,6 +4,8 @@ twice is refused by its name. Runs in the server, before a model is loaded; valu
 from __future__ import annotations
 
 import difflib
+import sys
+from array import array
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,6 +17,7 @@ from craton.core.predicting import Field, PredictRequest, PredictVerb, Signature
 MAX_ROWS = 1_000_000
 MAX_CELLS = 8_000_000
 _MOST_SHOWN = 10
+_NUMBERS = frozenset({int, float})
 
 
 def taken(signature: Signature, verb: PredictVerb) -> tuple[Field, ...]:
@@ -27,7 +30,8 @@ def taken(signature: Signature, verb: PredictVerb) -> tuple[Field, ...]:
 def arranged(signature: Signature, request: PredictRequest) -> PredictRequest:
     """The same with its columns in the signature's order. Raises InvalidRequest that names the columns, TooLarge."""
     fields = taken(signature, request.verb)
-    columns = _by_place(fields, request.columns) if not request.names else _by_name(fields, request)
+    given = [_unpacked(column) for column in request.columns]
+    columns = _by_place(fields, given) if not request.names else _by_name(fields, request.names, given)
     rows = len(columns[0])
     uneven = next((field.name for field, column in zip(fields, columns, strict=True) if len(column) != rows), None)
     if uneven is not None:
@@ -39,10 +43,38 @@ def arranged(signature: Signature, request: PredictRequest) -> PredictRequest:
     return replace(request, columns=tuple(columns), names=tuple(field.name for field in fields))
 
 
+def packed(fields: Sequence[Field], request: PredictRequest) -> PredictRequest:
+    """The same, arranged already, with numbers packed where the model takes numbers: they travel faster so."""
+    plain = [field.kind in {"number", "integer"} for field in fields]
+    columns = (_packed(column) if is_plain else column for is_plain, column in zip(plain, request.columns, strict=True))
+    return replace(request, columns=tuple(columns))
+
+
+def _packed(column: list[Any] | bytes) -> list[Any] | bytes:
+    if not isinstance(column, bytes) and column and set(map(type, column)) <= _NUMBERS:
+        try:
+            values = array("d", column)
+        except OverflowError:  # a number beyond all floats: refused by its place
+            return column
+        if sys.byteorder == "big":
+            values.byteswap()
+        return values.tobytes()
+    return column
+
+
+def _unpacked(column: list[Any] | bytes) -> list[Any]:
+    if not isinstance(column, bytes):
+        return column
+    values = array("d", column)
+    if sys.byteorder == "big":
+        values.byteswap()
+    return values.tolist()
+
+
 def unportable(request: PredictRequest) -> InvalidRequest:
     """Why rows cannot be sent to a worker: a whole number in them does not fit 64 bits."""
     for name, column in zip(request.names, request.columns, strict=True):
-        for row, value in enumerate(column):
+        for row, value in enumerate(_unpacked(column)):
             if isinstance(value, int) and not -(2**63) <= value < 2**64:
                 return InvalidRequest(f"row {row}, column {name!r}: the number does not fit 64 bits", "rows")
     return InvalidRequest("a whole number in them does not fit 64 bits", "rows")
@@ -56,10 +88,10 @@ def _by_place(fields: Sequence[Field], columns: Sequence[list[Any]]) -> list[lis
     return list(columns)
 
 
-def _by_name(fields: Sequence[Field], request: PredictRequest) -> list[list[Any]]:
-    given = dict(zip(request.names, request.columns, strict=True))
-    if len(given) != len(request.names):
-        twice = next(name for name in request.names if request.names.count(name) > 1)
+def _by_name(fields: Sequence[Field], names: Sequence[str], columns: Sequence[list[Any]]) -> list[list[Any]]:
+    given = dict(zip(names, columns, strict=True))
+    if len(given) != len(names):
+        twice = next(name for name in names if names.count(name) > 1)
         raise InvalidRequest(f"the column {twice!r} came twice", "columns")
     expected = [field.name for field in fields]
     missing = [name for name in expected if name not in given]

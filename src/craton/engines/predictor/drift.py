@@ -13,6 +13,7 @@ KS, after Kolmogorov and Smirnov: the largest distance between the two cumulativ
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -26,6 +27,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     Matrix = np.ndarray[Any, np.dtype[np.float64]]
+    Column = np.ndarray[Any, Any]
 
 BINS = 10
 LITTLE, MUCH = 0.1, 0.25
@@ -92,17 +94,17 @@ class Watch:
         most = max((len(one) for one in edges), default=0)
         self._edges = np.array([[*one, *[math.inf] * (most - len(one))] for one in edges], np.float64).reshape(-1, most)
 
-    def count(self, rows: pd.DataFrame) -> dict[str, list[int]]:
-        """By field, as long as the reference's counts."""
-        found = {field.name: _count_categories(rows[field.name], values) for field, values in self._categories.items()}
-        if self._numbers and len(rows):
-            found |= self._count_numbers(rows)
+    def count(self, columns: Mapping[str, Column]) -> dict[str, list[int]]:
+        """columns: as `validating.checked` makes them. By field, as long as the reference's counts."""
+        found = {field.name: _tallied(columns[field.name], values) for field, values in self._categories.items()}
+        if self._numbers:
+            found |= self._count_numbers([columns[field.name] for field in self._numbers])
         return found
 
-    def _count_numbers(self, rows: pd.DataFrame) -> dict[str, list[int]]:
+    def _count_numbers(self, columns: Sequence[Column]) -> dict[str, list[int]]:
         import numpy as np
 
-        matrix = np.column_stack([_numbers(rows[field.name], field) for field in self._numbers])
+        matrix = np.column_stack([_days(column) if column.dtype.kind == "M" else column for column in columns])
         places = np.zeros(matrix.shape, np.int64)
         for edges in self._edges.T:
             places += matrix >= edges
@@ -204,6 +206,22 @@ def _count_categories(column: pd.Series[Any], values: Sequence[str | int | bool]
     places = np.where(missing, len(values) + 1, np.where(places < 0, len(values), places))
     counts: list[int] = np.bincount(places, minlength=len(values) + 2).tolist()
     return counts
+
+
+def _tallied(column: Column, values: Sequence[str | int | bool]) -> list[int]:
+    """What `_count_categories` counts, of checked values: no 1 stands for true."""
+    seen = Counter(column.tolist())
+    missing = seen.pop(None, 0)
+    counts = [seen.pop(value, 0) for value in values]
+    return [*counts, seen.total(), missing]
+
+
+def _days(moments: Column) -> Matrix:
+    """As `preprocessing` counts them; NaN for none."""
+    import numpy as np
+
+    days: Matrix = (moments - np.datetime64(0, "us")) / np.timedelta64(1, "D")
+    return days
 
 
 def _numbers(column: pd.Series[Any], field: Field) -> Matrix:

@@ -113,9 +113,9 @@ class PredictorEngine:
 
     def _one(self, request: PredictRequest) -> PredictAnswer:
         inputs = self._predictor.signature.inputs
-        rows = to_frame(inputs, checked(inputs, request.columns))
-        names, columns = self._outputs(request.verb, rows)
-        return PredictAnswer(names, columns, counted=self._counted(rows))
+        arrays = checked(inputs, request.columns)
+        names, columns = self._outputs(request.verb, to_frame(inputs, arrays))
+        return PredictAnswer(names, columns, counted=self._counted(arrays))
 
     def _together(self, requests: list[PredictRequest]) -> list[PredictAnswer | Exception]:
         """A request whose rows are wrong is refused alone; when the library fails, each is tried by itself."""
@@ -129,11 +129,11 @@ class PredictorEngine:
                 found[index] = error
         if parts:
             try:
-                rows = to_frame(inputs, joined(parts.values()))
-                names, columns = self._outputs(requests[0].verb, rows)
+                arrays = joined(parts.values())
+                names, columns = self._outputs(requests[0].verb, to_frame(inputs, arrays))
             except Exception:
                 return [self._alone(request) for request in requests]
-            start, counted = 0, self._counted(rows)
+            start, counted = 0, self._counted(arrays)
             for index in parts:
                 end = start + requests[index].rows
                 found[index] = PredictAnswer(names, tuple(column[start:end] for column in columns), counted=counted)
@@ -152,15 +152,18 @@ class PredictorEngine:
         learner = _learner(self._predictor, self._model)
         fields = taken(signature, "learn")
         arrays = checked(fields, request.columns)
-        rows = to_frame(signature.inputs, arrays[: len(signature.inputs)])
-        state = learner.learn(rows, arrays[-1].tolist())
-        return PredictAnswer((), (), state=state, counted=self._counted(rows))
+        inputs = arrays[: len(signature.inputs)]
+        state = learner.learn(to_frame(signature.inputs, inputs), arrays[-1].tolist())
+        return PredictAnswer((), (), state=state, counted=self._counted(inputs))
 
     def _snapshot(self, folder: Path) -> PredictAnswer:
         return PredictAnswer((), (), state={"parameters": self._predictor.save(folder)})
 
-    def _counted(self, rows: pd.DataFrame) -> dict[str, list[int]]:
-        return self._watch.count(rows) if self._watch is not None else {}
+    def _counted(self, arrays: Arrays) -> dict[str, list[int]]:
+        if self._watch is None:
+            return {}
+        names = (field.name for field in self._predictor.signature.inputs)
+        return self._watch.count(dict(zip(names, arrays, strict=True)))
 
     # --- what it is not -----------------------------------------------------------------------------------------
 

@@ -11,12 +11,13 @@ order. An empty cell is a missing value.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, NamedTuple, get_args
+from typing import Any, NamedTuple, TypeVar, get_args
+
+import msgspec
 
 from craton.core.errors import InvalidRequest, Unsupported
 from craton.core.predicting import Field, PredictRequest, PredictVerb, Signature
 from craton.engines.predictor.arranging import taken
-from craton.wire.http import decode_json
 from craton.wire.rows.cells import typed
 from craton.wire.rows.csv import read_csv
 
@@ -26,6 +27,19 @@ _ROWS = ("rows", "instances", "inputs", "dataframe_records")
 _SHAPES = (*_ROWS, "columns", "dataframe_split")
 _BESIDE = frozenset({"names", "target", "verb"})
 _MOST_FAULTS = 10
+
+T = TypeVar("T")
+_Number = int | float | bool | str | None
+Cell = _Number | list[_Number | list[_Number | list[_Number | list[_Number]]]]
+"""A value, or a vector or picture: of no more dimensions than pictures have, so that nobody's nesting is deeper."""
+
+_MEMBERS = msgspec.json.Decoder(dict[str, msgspec.Raw])
+_OBJECTS = msgspec.json.Decoder(list[dict[str, Cell]])
+_LISTS = msgspec.json.Decoder(list[list[Cell]])
+_COLUMNS = msgspec.json.Decoder(dict[str, list[Cell]])
+_COLUMN = msgspec.json.Decoder(list[Cell])
+_NAMES = msgspec.json.Decoder(list[str])
+_TEXT = msgspec.json.Decoder(str)
 
 
 class Table(NamedTuple):
@@ -69,7 +83,7 @@ def read_table(body: bytes, content_type: str, signature: Signature, verb: Predi
     if media_type(content_type) == CSV:
         names, rows = read_csv(body, content_type, fields)
         return _typed(fields, names, rows)
-    return _read_json(decode_json(body), signature)
+    return _read_json(body, signature)
 
 
 def _typed(fields: Sequence[Field], names: tuple[str, ...], rows: list[list[str]]) -> Table:
@@ -85,11 +99,10 @@ def _typed(fields: Sequence[Field], names: tuple[str, ...], rows: list[list[str]
     )
 
 
-def _read_json(value: Any, signature: Signature) -> Table:
-    if isinstance(value, list):
-        return _from_rows(value, ())
-    if not isinstance(value, dict):
-        raise InvalidRequest('send {"rows": [...]} or {"columns": {...}}')
+def _read_json(body: bytes, signature: Signature) -> Table:
+    if _begins(body) == b"[":
+        return _from_rows(body, (), "rows")
+    value = _decoded(_MEMBERS, body, "")
     shapes = [name for name in _SHAPES if name in value]
     if len(shapes) != 1:
         what = "more than one of" if shapes else "none of"
@@ -99,61 +112,48 @@ def _read_json(value: Any, signature: Signature) -> Table:
         raise InvalidRequest(f"{min(unknown)[:100]!r} is not known beside {shapes[0]!r}")
     table = _shaped(shapes[0], value)
     if "target" in value:
-        table = _with_target(table, value["target"], signature)
+        table = _with_target(table, _decoded(_COLUMN, bytes(value["target"]), "target"), signature)
     if "verb" in value:
-        if not isinstance(value["verb"], str):
-            raise InvalidRequest("must be a text", "verb")
-        table = table._replace(verb=verb_of(value["verb"]))
+        table = table._replace(verb=verb_of(_decoded(_TEXT, bytes(value["verb"]), "verb")))
     return table
 
 
-def _shaped(shape: str, value: dict[str, Any]) -> Table:
-    inner = value[shape]
-    if shape == "columns":
-        return _from_columns(inner)
+def _shaped(shape: str, value: dict[str, msgspec.Raw]) -> Table:
+    inner = bytes(value[shape])
+    if shape == "columns" or (shape == "inputs" and _begins(inner) == b"{"):
+        columns = _decoded(_COLUMNS, inner, shape)
+        return Table(tuple(columns.values()), tuple(columns))
     if shape == "dataframe_split":
-        if not isinstance(inner, dict) or not isinstance(inner.get("data"), list):
+        split = _decoded(_MEMBERS, inner, shape)
+        if "data" not in split:
             raise InvalidRequest('must be {"columns": [...], "data": [[...]]}', shape)
-        return _from_rows(inner["data"], _names(inner.get("columns", []), f"{shape}.columns"))
-    if isinstance(inner, dict) and shape == "inputs":
-        return _from_columns(inner)
-    if not isinstance(inner, list):
-        raise InvalidRequest("must be a list of rows", shape)
-    return _from_rows(inner, _names(value.get("names", []), "names"))
+        return _from_rows(bytes(split["data"]), _names(split, "columns"), f"{shape}.data")
+    return _from_rows(inner, _names(value, "names"), shape)
 
 
-def _with_target(table: Table, target: Any, signature: Signature) -> Table:
+def _with_target(table: Table, target: list[Any], signature: Signature) -> Table:
     if signature.target is None:
         raise InvalidRequest("this model learns from nothing", "target")
-    if not isinstance(target, list):
-        raise InvalidRequest("must be a list, with a value for each row", "target")
     names = (*table.names, signature.target.name) if table.names else ()
     return table._replace(columns=(*table.columns, target), names=names)
 
 
-def _from_columns(columns: Any) -> Table:
-    if not isinstance(columns, dict) or not all(isinstance(column, list) for column in columns.values()):
-        raise InvalidRequest('must be {"name": [values], ...}', "columns")
-    return Table(tuple(columns.values()), tuple(columns))
-
-
-def _from_rows(rows: list[Any], names: tuple[str, ...]) -> Table:
-    if not rows:
-        return Table(tuple([] for _ in names), names)
-    if isinstance(rows[0], dict):
+def _from_rows(raw: bytes, names: tuple[str, ...], where: str) -> Table:
+    """Of which kind they are is what the first one is; no other kind is decoded."""
+    first = _begins(raw[raw.index(b"[") + 1 :][:64]) if _begins(raw) == b"[" else b""
+    if first == b"{":
         if names:
             raise InvalidRequest("rows that are objects name their columns themselves", "names")
-        return _from_objects(rows)
-    if not isinstance(rows[0], list):
-        rows = [[row] for row in rows]  # of a model with one column
-    return Table(_turned(rows, len(names) or len(rows[0]), "row"), names)
+        return _from_objects(_decoded(_OBJECTS, raw, where))
+    if first == b"[":
+        rows = _decoded(_LISTS, raw, where)
+        return Table(_turned(rows, len(names) or len(rows[0]), "row"), names)
+    column = _decoded(_COLUMN, raw, where)  # of a model with one column, or no rows at all
+    return Table((column,), names) if column else Table(tuple([] for _ in names), names)
 
 
-def _from_objects(rows: list[Any]) -> Table:
+def _from_objects(rows: list[dict[str, Any]]) -> Table:
     """A name that only some rows have is a missing value in the others; what the model says to that is its business."""
-    wrong = next((index for index, row in enumerate(rows) if not isinstance(row, dict)), None)
-    if wrong is not None:
-        raise InvalidRequest(f"row {wrong}: it is no object, and the first one is", "rows")
     first = rows[0].keys()
     names = tuple(first)
     if all(row.keys() == first for row in rows):
@@ -175,7 +175,24 @@ def _width(row: Any) -> str:
     return f"{len(row)} values" if isinstance(row, list) else "no list"
 
 
-def _names(value: Any, field: str) -> tuple[str, ...]:
-    if not isinstance(value, list) or not all(isinstance(name, str) for name in value):
-        raise InvalidRequest("must be a list of column names", field)
-    return tuple(value)
+def _names(value: dict[str, msgspec.Raw], member: str) -> tuple[str, ...]:
+    names: list[str] = _decoded(_NAMES, bytes(value[member]), member) if member in value else []
+    return tuple(names)
+
+
+def _begins(raw: bytes) -> bytes:
+    return raw[:64].lstrip()[:1]
+
+
+def _decoded(decoder: msgspec.json.Decoder[T], raw: bytes, where: str) -> T:
+    """Raises InvalidRequest."""
+    try:
+        if not raw.isascii():
+            str(raw, "utf-8")
+        return decoder.decode(raw)
+    except UnicodeDecodeError as error:
+        raise InvalidRequest("the body is not valid UTF-8") from error
+    except msgspec.ValidationError as error:
+        raise InvalidRequest(str(error).replace("`", "")[:300], where) from error
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise InvalidRequest(f"the body is not valid JSON: {error}") from error
