@@ -1,7 +1,7 @@
 """`make proof`: slow proofs; each prints its figures and writes them to docs/proof/.
 
-    python -m tests.proof [startup] [soak] [kills] [index_soak] [ingestion] [hub] [--minutes 10] [--kills 100]
-                          [--points 1000000] [--note TEXT]
+    python -m tests.proof [startup] [soak] [kills] [index_soak] [ingestion] [hub] [training]
+                          [--minutes 10] [--kills 100] [--points 1000000] [--note TEXT]
 
 Ends with 1 when a bound does not hold.
 """
@@ -15,14 +15,17 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.proof import hub, index_soak, ingestion, kills, soak, startup
+from tests.proof import hub, index_soak, ingestion, kills, soak, startup, training
 from tests.proof.report import Proof
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.proof", description=__doc__.splitlines()[0])
     parser.add_argument(
-        "names", nargs="*", metavar="PROOF", help="startup, soak, kills, index_soak, ingestion, hub; default: all"
+        "names",
+        nargs="*",
+        metavar="PROOF",
+        help="startup, soak, kills, index_soak, ingestion, hub, training; default: all",
     )
     parser.add_argument("--minutes", type=float, default=10.0, help="of the soak")
     parser.add_argument("--kills", type=int, default=100, help="of the kill storms")
@@ -36,6 +39,7 @@ def main() -> int:
         "index_soak": lambda folder: index_soak.prove(folder, options.points),
         "ingestion": lambda folder: ingestion.prove(folder, options.kills),
         "hub": lambda folder: hub.prove(folder, options.kills),
+        "training": training.prove,
     }
     names = options.names or list(proofs)
     if unknown := sorted(set(names) - set(proofs)):

@@ -15,6 +15,7 @@ from tests.training.memory import MemoryRun, saved_and_loaded, tables
 
 pytest.importorskip("river")
 pd = pytest.importorskip("pandas")
+np = pytest.importorskip("numpy")
 
 from river import datasets, linear_model, optim, preprocessing  # noqa: E402
 
@@ -118,6 +119,22 @@ def test_three_classes_and_new_answers(tmp_path: Path) -> None:
         learner.learn(frame.iloc[:2], ["a", "z"])
     assert caught.value.field == "target[1]"
     assert learner.tally.seen == before
+
+
+def test_texts_are_learned_by_their_vectors(tmp_path: Path) -> None:
+    """As a field says whose they are; serving makes them again."""
+    texts = ["rain", "sun"] * 60
+    frame = pd.DataFrame({"said": texts, "y": [text == "rain" for text in texts]})
+    field = Field("said", "text", shape=(2,), embedder="words@1")
+
+    def embed(texts: list[str]) -> Any:
+        return np.array([[1.0, 0.0] if text == "rain" else [0.0, 1.0] for text in texts], np.float32)
+
+    target = Field("y", "category", categories=(False, True))
+    trained = train(spec("logistic-regression"), tables(frame, (field,), target, embed=embed), MemoryRun(tmp_path))
+    assert trained.metrics["accuracy"] > 0.9
+    with pytest.raises(InvalidRequest, match="nothing here embeds it"):
+        train(spec("naive-bayes"), tables(frame, (Field("said", "text"),), target), MemoryRun(tmp_path))
 
 
 def test_what_cannot_be_is_refused(phishing: Any, tmp_path: Path) -> None:

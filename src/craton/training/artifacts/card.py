@@ -10,7 +10,7 @@ import yaml
 from craton.core.predicting import Field
 from craton.engines.predictor.manifest import Manifest
 from craton.training.protocol import Tables, Trained
-from craton.training.specification.methods import Reinforcement, Specification
+from craton.training.specification.methods import Reinforcement, Specification, Transfer
 from craton.training.specification.reading import document_of, method_of
 
 PIPELINES = {
@@ -19,7 +19,7 @@ PIPELINES = {
     "reinforcement": "reinforcement-learning",
 }
 MOST_FIELDS = 60  # that the card lists; model.json has all
-_LIBRARIES = {"sklearn": "sklearn", "lightgbm": "lightgbm", "xgboost": "xgboost"}
+_LIBRARIES = {"sklearn": "sklearn", "lightgbm": "lightgbm", "xgboost": "xgboost", "policy": "stable-baselines3"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +59,12 @@ def _front_matter(told: Told) -> dict[str, Any]:
         fields["library_name"] = _LIBRARIES[told.manifest.loader]
     if method in PIPELINES:
         fields["pipeline_tag"] = PIPELINES[method]
+    if isinstance(told.spec, Transfer):
+        fields["base_model"] = told.spec.base.partition("@")[0]
+        tuned = told.trained.predictor is None  # the encoder itself
+        fields["pipeline_tag"] = "sentence-similarity" if tuned else "text-classification"
+        if tuned:
+            fields["library_name"] = "sentence-transformers"
     if told.dataset.startswith("datasets/"):
         fields["datasets"] = [told.dataset.removeprefix("datasets/").partition("@")[0]]
     if told.trained.metrics:

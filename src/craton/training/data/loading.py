@@ -181,7 +181,7 @@ def _remembering(embed: Embed) -> Embed:
 
 
 def _reads_text(spec: Specification) -> bool:
-    return isinstance(spec, Transfer | Online) or (isinstance(spec, Deep) and spec.model.use in READS_TEXT)
+    return isinstance(spec, Transfer) or (isinstance(spec, Deep) and spec.model.use in READS_TEXT)
 
 
 def _wants_target(spec: Specification) -> bool:

@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 
 Task = Literal["classification", "regression"]
 HELD_OUT, FEWEST = 0.1, 20  # of the training rows, to stop by, where the specification gives none
+SMALL = 200_000  # weights
 JUDGED = 1024  # rows at once
 
 
@@ -73,6 +74,8 @@ def train(spec: Deep, tables: Tables | None, run: Run) -> Trained:
     module = build(network)
     parameters = sum(one.numel() for one in module.parameters())
     run.parameter("network_parameters", parameters)
+    if parameters < SMALL:
+        torch.set_num_threads(1)  # between layers this small, a second core costs more than it brings
     check_memory(
         estimate(made_of, network.shape, parameters, len(learning) + len(stopping), spec.train.batch), run, "model"
     )
@@ -93,8 +96,6 @@ def train(spec: Deep, tables: Tables | None, run: Run) -> Trained:
     outputs = regression_outputs() if task == "regression" else classification_outputs(target)
     predictor = NetworkPredictor(Signature(tables.fields, outputs, target), network, module)
     metrics = judge(predictor, tables.test, spec.eval.metrics)
-    for name, value in metrics.items():
-        run.metric(name, value)
     notes = [f"{parameters:,} weights; those of epoch {fitted.best_epoch} of {len(fitted.history)}."]
     if not metrics:
         notes.append("No rows were held out: nothing is known of how good it is.")

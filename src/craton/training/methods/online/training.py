@@ -9,6 +9,7 @@ from craton.core.predicting import Field, Signature
 from craton.engines.predictor.learners import Kind, RiverLearner
 from craton.engines.predictor.preprocessing import codes
 from craton.engines.predictor.signatures import PREDICTION, PROBABILITIES, classification_outputs, regression_outputs
+from craton.training.data.embedding import embedded
 from craton.training.methods.drawing import curves
 from craton.training.methods.online.models import build, detector
 from craton.training.metrics import classification_metrics, regression_metrics
@@ -25,10 +26,12 @@ def train(spec: Online, tables: Tables | None, run: Run) -> Trained:
     """Raises InvalidRequest, Unsupported."""
     if tables is None or tables.target is None:
         raise InvalidRequest("online learning needs the column that is to be predicted", "data.target")
-    kind = kind_of(spec, tables.target)
+    target = tables.target
+    kind = kind_of(spec, target)
+    tables = embedded(tables, run)
     built = build(spec.model.use, spec.model.params, kind, tables.fields, spec.seed)
     learner = RiverLearner(
-        signature(tables.fields, tables.target, kind),
+        signature(tables.fields, target, kind),
         built.model,
         kind=kind,
         take=built.take,
@@ -36,8 +39,8 @@ def train(spec: Online, tables: Tables | None, run: Run) -> Trained:
         detector=detector(spec.drift, spec.seed),
     )
     stream = _stream(tables)
-    predicted, curve = _learn(learner, stream, tables.target, run)
-    metrics = _metrics(kind, tables.target, learner, stream, predicted, spec.eval.metrics)
+    predicted, curve = _learn(learner, stream, target, run)
+    metrics = _metrics(kind, target, learner, stream, predicted, spec.eval.metrics)
     label = "mean error" if kind == "regression" else "accuracy"
     figure = curves(
         "progressive", f"Progressive {label}", {label: curve}, "rows", label, marks=learner.tally.drifts[:100]
@@ -49,8 +52,6 @@ def train(spec: Online, tables: Tables | None, run: Run) -> Trained:
         notes = [
             "Figures are of the held-out rows; those named progressive_ of the stream, each row before its lesson."
         ]
-    for name, value in metrics.items():
-        run.metric(name, value)
     if learner.tally.drifts:
         run.log(f"{len(learner.tally.drifts)} drifts, the last at row {learner.tally.drifts[-1]:,}")
     return Trained(learner, metrics, [figure], notes)

@@ -59,11 +59,14 @@ class _Training:
         chosen: Chosen,
         threshold: float | None,
     ) -> None:
+        import torch
         from stable_baselines3.common.monitor import Monitor
         from stable_baselines3.common.vec_env import DummyVecEnv
 
         self._spec, self._run, self._make, self._judging = spec, run, make, judging
         self._chosen, self._threshold = chosen, threshold
+        if chosen.policy.kind == "MlpPolicy":
+            torch.set_num_threads(1)  # between layers this small, a second core costs more than it brings
         self._environments = DummyVecEnv([lambda: Monitor(make(False)) for _ in range(chosen.count)])
         self._model = chosen.model(self._environments, spec.seed)
         self._at = Stretches(settings=msgspec.json.encode(spec).decode())
@@ -80,8 +83,6 @@ class _Training:
         metrics = _figures(rewards)
         if self._threshold is not None:
             metrics["solved"] = float(metrics["reward"] >= self._threshold)
-        for name, value in metrics.items():
-            self._run.metric(name, value)
         points = {name: [(x, y) for x, y in line] for name, line in self._at.curves.items()}
         figures = [curves("reward", f"Reward in {self._spec.environment}", points, "steps", "mean reward")]
         drawn = episode_figure(self._make, self._model.policy, self._seed(0), self._run)

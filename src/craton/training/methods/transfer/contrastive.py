@@ -47,8 +47,7 @@ def train_pairs(spec: Transfer, tables: Tables, run: Run) -> Trained:
     encoder, texts = read_encoder(base, settings.length)
     learning, stopping = hold_out(tables, spec, run)
     before = retrieval(encoder, texts, tables.test, columns, run)
-    for name, value in before.items():
-        run.metric(f"{name}_before", value)
+    run.log("before: " + (", ".join(f"{name} {value:.4f}" for name, value in before.items()) or "nothing held out"))
     torch.manual_seed(spec.seed)
     rows, held = (_Batch(part, columns, encoder, texts, settings, run) for part in (learning, stopping))
     sizes = torch.split(torch.arange(len(held)), max(2, spec.train.batch))
@@ -70,8 +69,6 @@ def train_pairs(spec: Transfer, tables: Tables, run: Run) -> Trained:
     folder = write_encoder(encoder, base, run.folder / "result", str(spec.base))
     _same(encoder, texts, folder, learning[columns[0]].head(8).tolist())
     metrics = {**after, **{f"{name}_before": value for name, value in before.items()}}
-    for name, value in after.items():
-        run.metric(name, value)
     notes = [
         f"Tuned from {spec.base} ({spec.tune}, {settings.loss}) on {len(rows):,} pairs; the weights of epoch "
         f"{fitted.best_epoch} of {len(fitted.history)}.",

@@ -84,8 +84,6 @@ def train_head(spec: Transfer, tables: Tables, run: Run) -> Trained:
     made = Signature((field,), regression_outputs() if numbers else classification_outputs(target), target)
     predictor = EncoderPredictor(made, encoder, texts, shape, layers, _kept(folder, run))
     metrics = _judge(predictor, tables.test, target, spec.eval.metrics)
-    for name, value in metrics.items():
-        run.metric(name, value)
     notes = [f"On top of {spec.base} ({spec.tune}); the weights of epoch {fitted.best_epoch} of {len(fitted.history)}."]
     return Trained(predictor, metrics, [loss_figure(fitted)], notes)
 
