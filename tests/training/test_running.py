@@ -87,7 +87,8 @@ def test_a_file_of_rows_becomes_a_model_in_the_hub(
     assert result["data"] == f"datasets/acme/churn@{churn}"
     assert result["metrics"]["roc_auc"] > 0.75
     files = {entry["path"] for entry in client.get("/api/models/acme/churn/tree/main").json()}
-    assert any(name.startswith("report/") and name.endswith(".png") for name in files)
+    pictures = client.get("/api/models/acme/churn/tree/main/report").json()
+    assert "report/confusion.png" in {entry["path"] for entry in pictures}
     assert files >= {"README.md", "metrics.json", "model.json", "model.txt", "signature.json", "specification.yaml"}
     head = client.get("/api/models/acme/churn").json()
     assert head["sha"] == result["revision"]
