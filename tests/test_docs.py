@@ -31,6 +31,7 @@ PROSE = (
     "docs/databases.md",
     "docs/hub.md",
     "docs/training.md",
+    "docs/predicting.md",
     "docs/compatibility.md",
     "bench/README.md",
 )

@@ -18,6 +18,9 @@ days = 30
 [engines.llama_cpp]                       # options handed to an engine
 threads = 2
 
+[engines.predictor]
+snapshot_rows = 1000                      # of a model that learns: it becomes a revision so often, 0 for never
+
 [echo]
 script = "replies.yaml"                   # scripted answers of the `echo` model
 

@@ -9,7 +9,9 @@ from craton.core.model import ModelInfo
 KV_BYTES = 2  # an f16
 PROCESS = 80 * 1024 * 1024  # bytes: a worker with its libraries, before it loads weights
 PREDICTOR_PROCESS = 220 * 1024 * 1024  # bytes: a worker with pandas and scikit-learn
+TORCH = 150 * 1024 * 1024  # bytes more, with torch in it
 PREDICTOR_GROWTH = 4  # trees are packed on disk
+_IN_TORCH = frozenset({"encoder", "network", "policy"})
 BATCH_TOKENS = 512  # that are computed at once
 
 
@@ -38,7 +40,8 @@ def memory_needed(info: ModelInfo, context: int, parallel: int = 1) -> MemoryNee
     327 at 8,192 (estimate 367).
     """
     if info.engine == "predictor":
-        return MemoryNeed(PREDICTOR_GROWTH * info.size_bytes, 0, PREDICTOR_PROCESS)
+        process = PREDICTOR_PROCESS + (TORCH if info.format in _IN_TORCH else 0)
+        return MemoryNeed(PREDICTOR_GROWTH * info.size_bytes, 0, process)
     details = info.details or {}
     width, vocabulary = details.get("embedding_length") or 0, details.get("vocabulary") or 0
     heads = info.kv_heads or 0

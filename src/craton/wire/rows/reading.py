@@ -3,7 +3,8 @@
 JSON: {"rows": [{"age": 31, "plan": "free"}, ...]}, {"rows": [[31, "free"], ...], "names": ["age", "plan"]} (without
 names: in the signature's order), {"columns": {"age": [31], "plan": ["free"]}}, or the list of rows alone. What others
 write means the same: "instances", "inputs", "dataframe_records", and {"dataframe_split": {"columns": [], "data": []}}.
-Beside them "verb", and "target" for `learn`, which may also be a column of the rows.
+The rows of a model with one vector may be the vectors themselves. Beside them "verb", and "target" for `learn`, which
+may also be a column of the rows.
 CSV: a first line that holds names of the model's columns is a header; without one, columns come in the signature's
 order. An empty cell is a missing value.
 """
@@ -101,7 +102,7 @@ def _typed(fields: Sequence[Field], names: tuple[str, ...], rows: list[list[str]
 
 def _read_json(body: bytes, signature: Signature) -> Table:
     if _begins(body) == b"[":
-        return _from_rows(body, (), "rows")
+        return _from_rows(body, (), "rows", signature)
     value = _decoded(_MEMBERS, body, "")
     shapes = [name for name in _SHAPES if name in value]
     if len(shapes) != 1:
@@ -110,7 +111,7 @@ def _read_json(body: bytes, signature: Signature) -> Table:
     unknown = value.keys() - _BESIDE - {shapes[0]}
     if unknown:
         raise InvalidRequest(f"{min(unknown)[:100]!r} is not known beside {shapes[0]!r}")
-    table = _shaped(shapes[0], value)
+    table = _shaped(shapes[0], value, signature)
     if "target" in value:
         table = _with_target(table, _decoded(_COLUMN, bytes(value["target"]), "target"), signature)
     if "verb" in value:
@@ -118,7 +119,7 @@ def _read_json(body: bytes, signature: Signature) -> Table:
     return table
 
 
-def _shaped(shape: str, value: dict[str, msgspec.Raw]) -> Table:
+def _shaped(shape: str, value: dict[str, msgspec.Raw], signature: Signature) -> Table:
     inner = bytes(value[shape])
     if shape == "columns" or (shape == "inputs" and _begins(inner) == b"{"):
         columns = _decoded(_COLUMNS, inner, shape)
@@ -127,8 +128,8 @@ def _shaped(shape: str, value: dict[str, msgspec.Raw]) -> Table:
         split = _decoded(_MEMBERS, inner, shape)
         if "data" not in split:
             raise InvalidRequest('must be {"columns": [...], "data": [[...]]}', shape)
-        return _from_rows(bytes(split["data"]), _names(split, "columns"), f"{shape}.data")
-    return _from_rows(inner, _names(value, "names"), shape)
+        return _from_rows(bytes(split["data"]), _names(split, "columns"), f"{shape}.data", signature)
+    return _from_rows(inner, _names(value, "names"), shape, signature)
 
 
 def _with_target(table: Table, target: list[Any], signature: Signature) -> Table:
@@ -138,7 +139,7 @@ def _with_target(table: Table, target: list[Any], signature: Signature) -> Table
     return table._replace(columns=(*table.columns, target), names=names)
 
 
-def _from_rows(raw: bytes, names: tuple[str, ...], where: str) -> Table:
+def _from_rows(raw: bytes, names: tuple[str, ...], where: str, signature: Signature) -> Table:
     """Of which kind they are is what the first one is; no other kind is decoded."""
     first = _begins(raw[raw.index(b"[") + 1 :][:64]) if _begins(raw) == b"[" else b""
     if first == b"{":
@@ -147,9 +148,16 @@ def _from_rows(raw: bytes, names: tuple[str, ...], where: str) -> Table:
         return _from_objects(_decoded(_OBJECTS, raw, where))
     if first == b"[":
         rows = _decoded(_LISTS, raw, where)
+        if len(signature.inputs) == 1 and signature.inputs[0].shape and not _is_wrapped(rows[0]):
+            return Table((rows,), names)
         return Table(_turned(rows, len(names) or len(rows[0]), "row"), names)
     column = _decoded(_COLUMN, raw, where)  # of a model with one column, or no rows at all
     return Table((column,), names) if column else Table(tuple([] for _ in names), names)
+
+
+def _is_wrapped(row: list[Any]) -> bool:
+    """Of a model with one vector: whether the row is a list that holds it, and not the vector itself."""
+    return len(row) == 1 and isinstance(row[0], list)
 
 
 def _from_objects(rows: list[dict[str, Any]]) -> Table:
