@@ -15,7 +15,7 @@ from craton.app.hub import RunningHub
 from craton.app.knowledge import RunningKnowledge
 from craton.app.models import RunningModels
 from craton.app.platform import Platform, request_ids
-from craton.app.training import open_trainings
+from craton.app.training import open_runs, open_trainings
 from craton.children.process import sweep_folders
 from craton.jobs.executor import ExecutorLimits, LocalExecutor, default_at_once
 from craton.serve.spans import Spans
@@ -97,6 +97,7 @@ class Server:
             OpenInferenceDialect(self._models.inference, lambda: self._backstage.accepting),
             JobsDialect(self._platform.jobs),
             TrainingDialect(open_trainings(self._platform, self._hub.viewer.viewer), self._platform.jobs),
+            open_runs(self._platform),
             NativeKnowledge(self._knowledge.knowledge),
             MeasuringDialect(self._knowledge.knowledge.measuring),
             self._hub.dialect,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import secrets
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -84,7 +85,7 @@ def open_platform(home: Home) -> Platform:
         scans=scans,
         catalog=Catalog(Models(hub)),
         history=History(database),
-        jobs=Jobs(database, time.time, request_ids()),
+        jobs=Jobs(database, time.time, lambda: secrets.token_hex(8)),  # short: people type them
         buckets=Buckets(database, home.path, lambda name: vault.get(DEFAULT_TENANT, name)),
         new_root=ensure_root(home.path, keys),
     )

@@ -13,6 +13,7 @@ from craton.app.models import RunningModels
 from craton.app.platform import Platform
 from craton.app.viewing import COPIES
 from craton.core.job import Running
+from craton.core.repo import RepoId
 from craton.data.viewing.shelf import Shelf
 from craton.data.viewing.viewer import Viewer
 from craton.hub.admission import Admission
@@ -24,6 +25,8 @@ from craton.training.jobrun import JobRun
 from craton.training.repositories import Checkouts
 from craton.training.specification.methods import Specification
 from craton.training.submitting import Trainings
+from craton.training.tracking.reading import Runs
+from craton.wire.native_runs import RunsDialect
 
 if TYPE_CHECKING:
     from craton.training.data.loading import Embedding
@@ -35,6 +38,17 @@ RUNS = "runs"
 
 def open_trainings(platform: Platform, viewer: Viewer) -> Trainings:
     return Trainings(platform.database, platform.jobs, HubDatasets(viewer))
+
+
+def open_runs(platform: Platform) -> RunsDialect:
+    reaching = Reaching(platform.database)
+
+    def resolve(tenant: str, kind: Literal["model", "dataset"], path: str, revision: str) -> str:
+        namespace, _, name = path.partition("/")
+        reached = reaching.reach(tenant, RepoId(kind, namespace, name))
+        return platform.hub.resolve(reached.owner, reached.repo, revision)
+
+    return RunsDialect(Runs(platform.database, platform.jobs), resolve)
 
 
 @asynccontextmanager

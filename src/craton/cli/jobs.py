@@ -9,6 +9,7 @@ from typing import Any
 import click
 
 from craton.cli.connection import Connection, connect, connection_options
+from craton.cli.jobs_compare import compare
 from craton.cli.jobs_screen import following
 from craton.cli.output import (
     human_span,
@@ -119,6 +120,9 @@ def cancel(job_id: str, url: str | None, key: str | None, as_json: bool) -> None
         print_json(job)
         return
     say(f"{job['id']} {'is asked to stop' if job['status'] == 'running' else 'is ' + job['status']}.")
+
+
+jobs.add_command(compare)
 
 
 def follow_job(connection: Connection, job_id: str, write: Callable[[dict[str, Any]], None]) -> dict[str, Any]:

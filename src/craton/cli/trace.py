@@ -20,6 +20,7 @@ from craton.cli.output import (
     printable,
     wrapped,
 )
+from craton.cli.trace_lineage import names_repository, trace_repository
 
 COLUMNS = ("REQUEST", "WHEN", "RESULT", "TIME", "MODEL")
 
@@ -40,6 +41,8 @@ def trace(request_id: str | None, limit: int, url: str | None, key: str | None, 
     craton trace                  the recent requests
     craton trace ID               one of them
     craton trace ID --json
+    craton trace acme/churn@main            a trained model: its run, its data, its figures
+    craton trace datasets/acme/churn        a dataset: the models that were trained on it
 
     ID is what every answer carries: the header x-request-id (x-amzn-requestid for AWS clients), or the id of
     an OpenAI or Anthropic answer.
@@ -48,6 +51,9 @@ def trace(request_id: str | None, limit: int, url: str | None, key: str | None, 
     if request_id is None:
         found = connection.get("/api/craton/v1/requests", limit=limit)
         print_json(found) if as_json else _print_recent(found["requests"])
+        return
+    if names_repository(request_id):
+        trace_repository(connection, request_id, as_json)
         return
     found = connection.get(f"/api/craton/v1/requests/{plain_id(request_id)}")
     print_json(found) if as_json else _print_one(found)

@@ -154,6 +154,12 @@ class Jobs:
         self._tell()
         return _found(connection, tenant, job)
 
+    def starting_with(self, tenant: str, beginning: str, limit: int) -> tuple[str, ...]:
+        """Ids that begin like this, the first ones in their order."""
+        alike = (table.c.tenant == tenant) & table.c.id.startswith(beginning, autoescape=True)
+        with self._database.read() as connection:
+            return tuple(connection.scalars(select(table.c.id).where(alike).order_by(table.c.id).limit(limit)))
+
     def sweep(self, before: float) -> int:
         """Forgets what finished before this moment, with its log. How many that were."""
         old = ~table.c.status.in_(UNFINISHED) & (table.c.ended < before)

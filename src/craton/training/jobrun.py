@@ -1,4 +1,4 @@
-"""A run over a job: what a trainer tells becomes the job's log and progress."""
+"""A run over a job: what a trainer tells becomes the job's log and progress, and the run's facts and curves."""
 
 from __future__ import annotations
 
@@ -6,11 +6,14 @@ import math
 import shutil
 import tempfile
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
 
-from craton.core.job import Progress, Running
+from craton.core.job import JobLost, Progress, Running
 from craton.training.protocol import Trained
+from craton.training.tracking.keeping import Facts
+from craton.training.tracking.recorder import Recorder
 
 Checkout = Callable[[Literal["model", "space"], str, Path], None]
 """Writes the files of a repository that the run's tenant may read into an empty folder."""
@@ -23,7 +26,16 @@ class JobRun:
         self._running, self._checkout = running, checkout
         self._folder = root / running.job.id
         self._checked_out: list[str] = []
+        self._facts, self._recorder = Facts(running), Recorder(running)
+        self._published = ("", "")
         self.warnings: list[str] = []
+
+    def begin(self, dataset: str, revision: str) -> None:
+        """dataset: namespace/name, "" where the rows do not come from the hub."""
+        self._facts.begin(dataset, revision)
+
+    def published(self, model: str, revision: str) -> None:
+        self._published = (model, revision)
 
     @property
     def folder(self) -> Path:
@@ -37,10 +49,12 @@ class JobRun:
         self._running.report(Progress(done, total, unit))
 
     def metric(self, name: str, value: float, step: int | None = None) -> None:
+        self._recorder.add(name, value, step)
         if step is None:
             self._running.log(f"{name} = {value:.6g}" if math.isfinite(value) else f"{name} = {value}")
 
     def parameter(self, name: str, value: Any) -> None:
+        self._facts.parameter(name, value)
         self._running.log(f"{name}: {value}")
 
     def log(self, message: str) -> None:
@@ -60,6 +74,9 @@ class JobRun:
         """They are in the artifact's report."""
 
     def close(self, *, succeeded: bool) -> None:
+        with suppress(JobLost):  # then another attempt keeps what it tells
+            self._recorder.close()
+            self._facts.end(*self._published)
         for folder in self._checked_out:
             shutil.rmtree(folder, ignore_errors=True)
         if succeeded:

@@ -61,6 +61,12 @@ class TrackedRun(Run, Protocol):
     @property
     def warnings(self) -> list[str]: ...
 
+    def begin(self, dataset: str, revision: str) -> None:
+        """Which data it is about to read: namespace/name and revision, both "" where they are not the hub's."""
+        ...
+
+    def published(self, model: str, revision: str) -> None: ...
+
     def figures(self, trained: Trained) -> None:
         """Takes the final figures and pictures in."""
         ...
@@ -139,6 +145,7 @@ class _Training:
             run.close(succeeded=succeeded)
 
     def _work(self, source: Source | None, run: TrackedRun, trial: Trial) -> Json:
+        run.begin(*_stored_data(source))
         spec, tables_ = self._spec, self._load(source, run)
         run.check()
         trained = self._train(spec, tables_, run)
@@ -161,6 +168,8 @@ class _Training:
                 run.log(f"loaded again in a fresh process: the same answers on {compared:,} rows")
             self._judge(trained, run)
             published = self._publish(folder, run)
+            if published:
+                run.published(spec.output.model, published)
         return self._result(source, trained, run, published)
 
     def _load(self, source: Source | None, run: TrackedRun) -> Tables | None:
@@ -202,6 +211,13 @@ class _Training:
         if revision:
             found |= {"model": self._spec.output.model, "revision": revision}
         return found
+
+
+def _stored_data(source: Source | None) -> tuple[str, str]:
+    """namespace/name and revision of data that lies in the hub."""
+    if source is None or not source.revision:
+        return "", ""
+    return source.name.removeprefix("datasets/").partition("@")[0], source.revision
 
 
 def _some_rows(loaded: Tables | None, predictor: Predictor, run: Run) -> pd.DataFrame:
