@@ -63,16 +63,6 @@ def width(fields: Sequence[Field], style: Style) -> int:
     return len(names(fields, style))
 
 
-def categorical(fields: Sequence[Field]) -> list[int]:
-    """Which columns of the matrix (style "codes") are codes of categories."""
-    found, at = [], 0
-    for field in fields:
-        if field.kind == "category":
-            found.append(at)
-        at += width([field], "codes")
-    return found
-
-
 def size(field: Field) -> int:
     """Of a vector or an image, flat."""
     found = 1
