@@ -7,7 +7,17 @@ import sys
 from importlib import import_module
 
 NAMES = ("echo", "serving", "embeddings", "index", "retrieval", "s3")
-BY_NAME = ("training", "ingestion", "retrieving", "answers", "calibration", "hub_xet", "hub_trees", "hub_transfer", "predicting")
+BY_NAME = (
+    "training",
+    "ingestion",
+    "retrieving",
+    "answers",
+    "calibration",
+    "hub_xet",
+    "hub_trees",
+    "hub_transfer",
+    "predicting",
+)
 
 
 def main() -> int:
