@@ -15,6 +15,9 @@ import sqlalchemy
 from craton.store.database import Database
 from tests.servers import RunningServer, clean_environment, craton, serving
 
+# Two tests' threads share the cores: those of OpenMP are to sleep while they wait (read when a library is imported).
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+
 
 @pytest.fixture
 def anyio_backend() -> str:

@@ -16,6 +16,8 @@ import httpx
 import msgspec
 
 READY_SECONDS = 60.0  # generous: the machine may be busy
+ONE_THREAD = "[engines.llama_cpp]\nthreads = 1\n"
+"""llama.cpp's threads wait for each other by spinning; two servers of two tests' do so at each other's cost."""
 
 
 @dataclass(frozen=True)
@@ -81,8 +83,12 @@ def serving(
 ) -> Iterator[RunningServer]:
     """A server on a free port of 127.0.0.1, ended (SIGTERM, then SIGKILL) when the block ends."""
     home.mkdir(parents=True, exist_ok=True)
-    if config:
-        (home / "config.toml").write_text(config)
+    settings = home / "config.toml"
+    text = config or (settings.read_text() if settings.exists() else "")
+    if "[engines.llama_cpp]" not in text:
+        settings.write_text(f"{text}\n{ONE_THREAD}")
+    elif config:
+        settings.write_text(config)
     variables = clean_environment(home) | dict(environment or {})
     log = home.parent / f"{home.name}.log"
     with log.open("ab") as output:

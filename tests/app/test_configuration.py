@@ -32,7 +32,7 @@ def test_the_documented_example_says_what_it_says(tmp_path: Path) -> None:
     assert settings.server.database.startswith("postgresql+psycopg://")
     assert (settings.server.deadline, settings.server.memory, settings.server.idle) == (600, "8GiB", 900)
     assert settings.aliases == {"us.anthropic.claude-sonnet-4": "smollm2-135m-instruct"}
-    assert settings.engines == {"llama_cpp": {"threads": 2}}
+    assert settings.engines == {"llama_cpp": {"threads": 2}, "predictor": {"snapshot_rows": 1000}}
     assert settings.upstreams["deepseek"].models == {"deepseek-chat": "deepseek-chat"}
     assert allowed_hosts(settings) == (
         "https://api.deepseek.com",

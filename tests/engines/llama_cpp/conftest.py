@@ -35,6 +35,7 @@ def spec_of(starter_files: Path) -> Callable[..., EngineSpec]:
             chat_template=template,
         )
         path = starter_files / "SmolLM2-135M-Instruct.Q4_1.gguf"
+        options = {"threads": 1} | options  # threads of two tests would spin at each other's cost
         return EngineSpec(engine="llama_cpp", model="starter", info=info, files={path.name: str(path)}, options=options)
 
     return make
