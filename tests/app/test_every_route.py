@@ -24,7 +24,7 @@ from craton.store.database import Database
 from craton.wire.http import Route
 from tests.servers import RunningServer
 
-PUBLIC = {"/healthz", "/readyz", "/api/validate-yaml"}  # the last: stock clients send no key with it
+PUBLIC = {"/healthz", "/readyz", "/api/validate-yaml", "/v2/health/live", "/v2/health/ready"}  # the last: stock clients send no key with it
 
 
 @pytest.fixture(scope="module")

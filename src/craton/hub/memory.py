@@ -9,7 +9,7 @@ from craton.core.model import ModelInfo
 KV_BYTES = 2  # an f16
 PROCESS = 80 * 1024 * 1024  # bytes: a worker with its libraries, before it loads weights
 PREDICTOR_PROCESS = 220 * 1024 * 1024  # bytes: a worker with pandas and scikit-learn
-TORCH = 150 * 1024 * 1024  # bytes more, with torch in it
+TORCH = 180 * 1024 * 1024  # bytes more, with torch in it
 PREDICTOR_GROWTH = 4  # trees are packed on disk
 _IN_TORCH = frozenset({"encoder", "network", "policy"})
 BATCH_TOKENS = 512  # that are computed at once
