@@ -24,7 +24,8 @@ from craton.store.database import Database
 from craton.wire.http import Route
 from tests.servers import RunningServer
 
-PUBLIC = {"/healthz", "/readyz", "/api/validate-yaml", "/v2/health/live", "/v2/health/ready"}  # the last: stock clients send no key with it
+# To validate-yaml stock clients send no key.
+PUBLIC = {"/healthz", "/readyz", "/api/validate-yaml", "/v2/health/live", "/v2/health/ready"}
 
 
 @pytest.fixture(scope="module")
