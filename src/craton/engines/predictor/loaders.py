@@ -13,6 +13,7 @@ from craton.engines.predictor.protocol import Predictor
 
 LOADERS = {
     "clusters": "craton.engines.predictor.clusters:ClusterPredictor",
+    "committee": "craton.engines.predictor.committees:Committee",
     "encoder": "craton.engines.predictor.encoders:EncoderPredictor",
     "network": "craton.engines.predictor.networks:NetworkPredictor",
     "policy": "craton.engines.predictor.policies:PolicyPredictor",

@@ -130,8 +130,12 @@ class SklearnModel:
         return found
 
     def probabilities(self, matrix: Array) -> Array:
+        """Even where the estimator knows nothing (a row that spread labels do not reach)."""
+        import numpy as np
+
         found: Array = self.estimator.predict_proba(matrix)
-        return found
+        unknown = np.isnan(found)
+        return np.where(unknown, 1 / found.shape[1], found) if unknown.any() else found
 
     def decisions(self, matrix: Array) -> Array:
         found: Array = self.estimator.decision_function(matrix)

@@ -70,10 +70,12 @@ class Reinforcement(Common, frozen=True, tag="reinforcement"):
 
 
 class SemiSupervised(Common, frozen=True, tag="semi-supervised"):
-    """labeled: the share of the training rows that keep their labels; None when missing targets say which do not."""
+    """labeled: the share of the training rows that keep their labels; None when missing targets say which do not.
+
+    model.use: "label-spreading", "label-propagation", or "self-training", whose params may name the `estimator`."""
 
     data: Data
-    model: Model = Model("self-training")
+    model: Model = Model("label-spreading")
     labeled: float | None = None
 
 

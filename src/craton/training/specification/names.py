@@ -59,5 +59,7 @@ METRICS: dict[str, tuple[str, ...]] = {
     "clustering": CLUSTERING_METRICS,
     "reduction": REDUCTION_METRICS,
     "topics": CLUSTERING_METRICS,
+    "ensemble": (*CLASSIFICATION_METRICS, *REGRESSION_METRICS, "best_member", "gain"),
+    "semi-supervised": (*CLASSIFICATION_METRICS, "gain", "hidden_labels_accuracy", "labeled_only_accuracy"),
 }
 """Method -> what `eval` may name, likewise."""

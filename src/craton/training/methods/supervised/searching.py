@@ -30,11 +30,12 @@ def searched(fitting: Fitting, spec: Classification | Regression, run: Run) -> F
     goal = read_goal(asked.metric, known, "accuracy" if classifying else "-rmse")
     rows = fitting.tables.train
     parts = folds(rows, asked.folds, spec.seed, spec.data.split, fitting.answers if classifying else None)
-    weight = spec.class_weight if isinstance(spec, Classification) else None
+    asked_weight = spec.class_weight if isinstance(spec, Classification) else None
 
     def score(params: dict[str, Any], fold: int) -> float:
         learned, judged = parts[fold]
-        made = fitting.fit_on(learned, {**spec.model.params, **params}, weight)
+        weights = fitting.weights_on(learned, asked_weight)
+        made = fitting.fit_on(learned, {**spec.model.params, **params}, weights)
         found = _measured(made, fitting.matrix[judged], fitting.answers[judged], fitting, goal.metric)
         if goal.metric not in found:
             raise ValueError(f"{goal.metric} is not defined for {fitting.use} on these rows")

@@ -21,6 +21,7 @@ from craton.engines.predictor.pipelines import (
     XGBoostPredictor,
 )
 from craton.engines.predictor.preprocessing import codes, encode
+from craton.engines.predictor.protocol import Predictor
 from craton.engines.predictor.signatures import classification_outputs, regression_outputs
 from craton.training.data.embedding import embedded
 from craton.training.methods.hearing import heard
@@ -87,11 +88,12 @@ class Fitting:
             validation = (encode(rows, self.tables.fields, self.style), answers_of(rows, self.target))
         return fit(made, self.matrix, self.answers, weights, **watched(self.use, made, self._run, validation))
 
-    def fit_on(self, places: Array, params: Mapping[str, Any], weight: ClassWeight | None = None) -> Any:
-        """Without curves: one of many fits, on some of the training rows."""
-        answers = self.answers[places]
-        weights = class_weights(answers, self.target, weight)
-        return fit(self.fresh(params), self.matrix[places], answers, weights)
+    def fit_on(self, places: Array, params: Mapping[str, Any], weights: Array | None = None) -> Any:
+        """Without curves: one of many fits, on some of the training rows, weights being theirs."""
+        return fit(self.fresh(params), self.matrix[places], self.answers[places], weights)
+
+    def weights_on(self, places: Array, asked: ClassWeight | None) -> Array | None:
+        return class_weights(self.answers[places], self.target, asked)
 
     def classifier(self, params: Mapping[str, Any], spec: Classification) -> Trained:
         weights = class_weights(self.answers, self.target, spec.class_weight)
@@ -164,7 +166,7 @@ def class_weights(answers: Array, target: Field, asked: ClassWeight | None) -> A
 
 
 def judge_classifier(
-    predictor: TabularPredictor, rows: pd.DataFrame, wanted: list[str] | None
+    predictor: Predictor, rows: pd.DataFrame, wanted: list[str] | None
 ) -> tuple[dict[str, float], list[str]]:
     """Figures on rows with their answers, and what the reader of them must know."""
     target = predictor.signature.target
@@ -180,7 +182,7 @@ def judge_classifier(
     return metrics, notes
 
 
-def judge_regressor(predictor: TabularPredictor, rows: pd.DataFrame, wanted: list[str] | None) -> dict[str, float]:
+def judge_regressor(predictor: Predictor, rows: pd.DataFrame, wanted: list[str] | None) -> dict[str, float]:
     target = predictor.signature.target
     assert target is not None
     if not len(rows):

@@ -1,0 +1,1 @@
+"""Several learners that decide together, and models that were there before."""

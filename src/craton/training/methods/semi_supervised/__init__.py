@@ -1,0 +1,1 @@
+"""Labels known for few rows: what the others can add."""
