@@ -373,6 +373,15 @@ def test_unloading_keeps_what_was_learned_and_a_crash_goes_back_to_the_last_snap
     assert reply.json()["state"]["seen"] == seen + 1
 
 
+def test_whoever_may_ask_may_not_teach(client: httpx.Client, server: RunningServer) -> None:
+    token = server.craton("keys", "create", "--role", "invoker").stdout.strip()
+    headers = {"authorization": f"Bearer {token}"}
+    row = {"rows": [{"age": 70, "plan": "free"}]}
+    assert client.post(f"{STREAM}/predict", json=row, headers=headers).status_code == 200
+    assert client.post(f"{STREAM}/learn", json={"rows": learned_rows(1)}, headers=headers).status_code == 403
+    assert client.post(f"{STREAM}/snapshot", headers=headers).status_code == 403
+
+
 def test_bad_answers_teach_nothing(client: httpx.Client) -> None:
     seen = client.post(f"{STREAM}/learn", json={"rows": learned_rows(1)}).json()["state"]["seen"]
     wrong = [*learned_rows(2), {"age": 1, "plan": "free", "churned": "perhaps"}]
