@@ -97,7 +97,7 @@ class Server:
             OpenInferenceDialect(self._models.inference, lambda: self._backstage.accepting),
             JobsDialect(self._platform.jobs),
             TrainingDialect(open_trainings(self._platform, self._hub.viewer.viewer), self._platform.jobs),
-            open_runs(self._platform),
+            *open_runs(self._platform),
             NativeKnowledge(self._knowledge.knowledge),
             MeasuringDialect(self._knowledge.knowledge.measuring),
             self._hub.dialect,

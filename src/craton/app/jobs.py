@@ -43,7 +43,20 @@ def handlers(platform: Platform) -> Mapping[str, Handler]:
         async with training_parts(platform) as parts:
             return await train(running, running.job.arguments, parts)
 
-    return {"train": training, "ingest": ingesting, "reindex": reindexing, "scrub": scrubbing, "collect": collecting}
+    async def scripts(running: Running) -> Json:
+        """Never runs the program: it is its owner's to run, and comes here only when its tracker fell silent."""
+        from craton.training.tracking.scripts import found_lost
+
+        return await found_lost(running)
+
+    return {
+        "train": training,
+        "script": scripts,
+        "ingest": ingesting,
+        "reindex": reindexing,
+        "scrub": scrubbing,
+        "collect": collecting,
+    }
 
 
 def run_job(platform: Platform, job: str, fence: int | None) -> bool:

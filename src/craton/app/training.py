@@ -26,7 +26,9 @@ from craton.training.repositories import Checkouts
 from craton.training.specification.methods import Specification
 from craton.training.submitting import Trainings
 from craton.training.tracking.reading import Runs
+from craton.training.tracking.scripts import Scripts
 from craton.wire.native_runs import RunsDialect
+from craton.wire.native_scripts import ScriptsDialect
 
 if TYPE_CHECKING:
     from craton.training.data.loading import Embedding
@@ -40,7 +42,7 @@ def open_trainings(platform: Platform, viewer: Viewer) -> Trainings:
     return Trainings(platform.database, platform.jobs, HubDatasets(viewer))
 
 
-def open_runs(platform: Platform) -> RunsDialect:
+def open_runs(platform: Platform) -> tuple[RunsDialect, ScriptsDialect]:
     reaching = Reaching(platform.database)
 
     def resolve(tenant: str, kind: Literal["model", "dataset"], path: str, revision: str) -> str:
@@ -48,7 +50,8 @@ def open_runs(platform: Platform) -> RunsDialect:
         reached = reaching.reach(tenant, RepoId(kind, namespace, name))
         return platform.hub.resolve(reached.owner, reached.repo, revision)
 
-    return RunsDialect(Runs(platform.database, platform.jobs), resolve)
+    runs = RunsDialect(Runs(platform.database, platform.jobs), resolve)
+    return runs, ScriptsDialect(Scripts(platform.database, platform.jobs, resolve))
 
 
 @asynccontextmanager

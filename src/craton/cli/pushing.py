@@ -52,7 +52,7 @@ def push_command(kind: Kind) -> click.Command:
     ) -> None:
         place = _place(source, name)
         with _client(to, url, key) as hub, _folder(source, kind, url, key) as folder, hub_errors(str(hub.endpoint)):
-            _quiet(as_json)
+            quiet(as_json)
             visibility: dict[str, Any] = {} if private is None else {"private": private}
             repo = hub.create_repo(place, repo_type=kind, exist_ok=True, **visibility).repo_id
             made = hub.upload_folder(
@@ -110,7 +110,7 @@ def _client(to: str | None, url: str | None, key: str | None) -> Iterator[HfApi]
     """Of the hub that it goes to. The operator's credentials are for the operator."""
     if to is None:
         connection = connect(url, key)
-        yield _api(connection.url, connection.token)
+        yield hub_api(connection.url, connection.token)
         return
     from craton.access.policy import authorize
     from craton.core.access import Action
@@ -118,7 +118,7 @@ def _client(to: str | None, url: str | None, key: str | None) -> Iterator[HfApi]
     with opened() as platform:
         authorize(caller(platform, key), Action.OPERATE)
         endpoint, token = configured_hub(platform, to)
-    yield _api(endpoint, token)
+    yield hub_api(endpoint, token)
 
 
 @contextmanager
@@ -132,11 +132,12 @@ def _folder(source: str, kind: Kind, url: str | None, key: str | None) -> Iterat
         raise NotFound("folder", source, f"A {kind} of this server is called namespace/name.")
     connection = connect(url, key)
     with tempfile.TemporaryDirectory(prefix="craton-push-") as folder, hub_errors(connection.url):
-        _api(connection.url, connection.token).snapshot_download(source, repo_type=kind, local_dir=folder)
+        hub_api(connection.url, connection.token).snapshot_download(source, repo_type=kind, local_dir=folder)
         yield Path(folder)
 
 
-def _api(endpoint: str, token: str) -> HfApi:
+def hub_api(endpoint: str, token: str) -> HfApi:
+    """The hub's own client, for this process's life without telemetry and without proxies."""
     os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
     os.environ["NO_PROXY"] = "*"  # as for all that these commands ask of a server
     from huggingface_hub import HfApi
@@ -144,7 +145,8 @@ def _api(endpoint: str, token: str) -> HfApi:
     return HfApi(endpoint=endpoint, token=token)
 
 
-def _quiet(as_json: bool) -> None:
+def quiet(as_json: bool) -> None:
+    """No bars where nobody sees them."""
     from huggingface_hub.utils.tqdm import disable_progress_bars
 
     if as_json or not sys.stderr.isatty():

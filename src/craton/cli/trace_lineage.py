@@ -11,6 +11,7 @@ from craton.cli.connection import Connection
 from craton.cli.output import human_time, print_fields, print_json, print_table, say
 
 ROUTE = "/api/craton/v1/lineage"
+SHOWN = 20  # libraries
 _NAMED = re.compile(r"(?P<kind>datasets/|models/)?(?P<path>[^/@\s]+/[^/@\s]+)(?:@(?P<revision>\S+))?")
 
 
@@ -58,18 +59,29 @@ def _show_origin(answer: dict[str, Any]) -> None:
         fields["Data"] = f"datasets/{link['dataset']}@{link['dataset_revision']}"
     if run is not None:
         environment = run["facts"].get("environment", {})
-        libraries = ", ".join(f"{name} {version}" for name, version in environment.get("libraries", {}).items())
+        known = [*environment.get("libraries", {}).items()]
+        more = f" and {len(known) - SHOWN} more (--json)" if len(known) > SHOWN else ""
+        libraries = ", ".join(f"{name} {version}" for name, version in known[:SHOWN]) + more
         fields |= {
             "Method": run["specification"].get("method"),
             "Learner": (run["specification"].get("model") or {}).get("use"),
-            "Source": "" if link["dataset"] else run["data"],
-            "Seed": run["specification"].get("seed", 0),
+            "Command": run["specification"].get("command"),
+            "Source": _source(run["facts"].get("source") or {}) or ("" if link["dataset"] else run["data"]),
+            "Seed": None if "command" in run["specification"] else run["specification"].get("seed", 0),
             "When": human_time(run["created"]),
             "Figures": "\n".join(f"{name} {value}" for name, value in run["figures"].items()),
             "Machine": f"{environment.get('processor', '')}, {environment.get('cores', '?')} cores",
-            "Software": f"Python {environment.get('python', '')}, {libraries}",
+            "Software": f"Python {environment['python']}, {libraries}" if "python" in environment else "",
         }
     print_fields(fields)
     if link["dataset"]:
         click.echo()
         say(f"What else was trained on it: craton trace datasets/{link['dataset']}", dim=True)
+
+
+def _source(source: dict[str, Any]) -> str:
+    """The git commit of a program's folder."""
+    if "commit" not in source:
+        return ""
+    changed = f", with {source['changed']} changed files" if source.get("changed") else ""
+    return f"commit {source['commit']}{changed}"

@@ -34,6 +34,7 @@ from craton.store.database import Database
 
 LEASE_SECONDS = 30.0
 MAX_CRASHES = 5
+HELD_FENCE = 1  # of a job that never changed hands
 LONGEST_PAUSE = 60.0  # seconds between a crash and the next attempt
 _CANDIDATES = 100  # looked at by one claim
 _LARGE = {"arguments", "progress", "state", "result", "error"}
@@ -86,6 +87,20 @@ class Leases:
             connection.execute(update(table).where(of_job).values(owner=this_process() or None, lease_until=until))
             return Lease(to_job(row), fence, decode(row.state))
 
+    def hold(self, connection: Connection, job: Job, seconds: float) -> Lease:
+        """Takes a job that was submitted in this same transaction, so that no executor does, for a process that is not
+        known here: it is believed to live for as long as it is heard of."""
+        row = connection.execute(select(table).where(is_job(job.tenant, job.id))).one()
+        return self._take(connection, row, seconds, "")
+
+    def first(self, job: Job) -> Lease:
+        """The lease of a job that was held from its beginning. Writing under it raises JobLost if it is gone."""
+        return Lease(job, HELD_FENCE)
+
+    def hold_on(self, connection: Connection, lease: Lease, seconds: float) -> None:
+        """In a transaction of `writing`."""
+        self._set(connection, lease, lease_until=self._clock() + seconds)
+
     @contextmanager
     def writing(self, lease: Lease) -> Iterator[Connection]:
         """A write transaction under the lease. Raises JobLost at its beginning."""
@@ -132,9 +147,20 @@ class Leases:
         error: str = "",
     ) -> None:
         """Raises JobLost, TooLarge for a result."""
-        text = None if result is None else encode(result, "the result of a job", MAX_JSON)
         with self.writing(lease) as connection:
-            self._end(connection, lease.job.tenant, lease.job.id, status, error, text)
+            self.finish_in(connection, lease, status, result, error)
+
+    def finish_in(
+        self,
+        connection: Connection,
+        lease: Lease,
+        status: Literal["succeeded", "failed", "cancelled"],
+        result: Json | None = None,
+        error: str = "",
+    ) -> None:
+        """In a transaction of `writing`. Raises TooLarge for a result."""
+        text = None if result is None else encode(result, "the result of a job", MAX_JSON)
+        self._end(connection, lease.job.tenant, lease.job.id, status, error, text)
 
     def release(self, lease: Lease) -> None:
         """The job is queued again, as if this process had never had it. No error when it is lost already."""
@@ -207,7 +233,8 @@ class Leases:
             return False
         return True
 
-    def _take(self, connection: Connection, row: Row[Any], seconds: float) -> Lease:
+    def _take(self, connection: Connection, row: Row[Any], seconds: float, owner: str | None = None) -> Lease:
+        """owner: this process, where it is left out; "" for one that nothing is known of."""
         now = self._clock()
         connection.execute(
             update(table)
@@ -218,7 +245,7 @@ class Leases:
                 crashes=row.crashes + (row.status == "running"),
                 fence=row.fence + 1,
                 lease_until=now + seconds,
-                owner=this_process() or None,
+                owner=(this_process() if owner is None else owner) or None,
                 started=now if row.started is None else row.started,
             )
         )

@@ -104,16 +104,24 @@ class Jobs:
             return _found(connection, tenant, job)
 
     def list(
-        self, tenant: str, statuses: Collection[JobStatus] = (), kind: str = "", limit: int = 50, cursor: str = ""
+        self,
+        tenant: str,
+        statuses: Collection[JobStatus] = (),
+        kind: str | Collection[str] = "",
+        limit: int = 50,
+        cursor: str = "",
     ) -> Page:
-        """statuses, kind: empty means any. limit: at most MAX_PAGE. Raises InvalidRequest for a foreign cursor."""
+        """statuses, kind (one, or several): empty means any. limit: at most MAX_PAGE.
+
+        Raises InvalidRequest for a foreign cursor.
+        """
         if not 1 <= limit <= MAX_PAGE:
             raise InvalidRequest(f"must be from 1 to {MAX_PAGE}", "limit")
         query = select(table).where(table.c.tenant == tenant)
         if statuses:
             query = query.where(table.c.status.in_(statuses))
         if kind:
-            query = query.where(table.c.kind == kind)
+            query = query.where(table.c.kind.in_((kind,) if isinstance(kind, str) else kind))
         if cursor:
             query = _after(query, cursor)
         with self._database.read() as connection:

@@ -16,8 +16,9 @@ from craton.core.job import Job
 from craton.jobs.queue import Jobs
 from craton.store.database import Database
 from craton.training.tracking.tables import points, runs
+from craton.training.tracking.telling import KIND
 
-KIND = "train"
+KINDS = ("train", KIND)  # of jobs: what a specification says, and programs of users' own
 MAX_POINTS = 10_000  # of one curve
 MAX_COMPARED = 20
 
@@ -63,13 +64,13 @@ class Runs:
     def get(self, tenant: str, run: str) -> Run:
         """run: its id, or so much of its beginning that it is the only one. Raises NotFound, InvalidRequest."""
         job = self._jobs.get(tenant, self.resolve(tenant, run))
-        if job.kind != KIND:
+        if job.kind not in KINDS:
             raise NotFound("run", run)
         return self._shown(job)
 
     def recent(self, tenant: str, limit: int, cursor: str) -> tuple[list[Run], str]:
         """The newest first, and where the next page begins ("" at the end)."""
-        page = self._jobs.list(tenant, kind=KIND, limit=limit, cursor=cursor)
+        page = self._jobs.list(tenant, kind=KINDS, limit=limit, cursor=cursor)
         return [self._shown(job) for job in page.jobs], page.cursor
 
     def resolve(self, tenant: str, run: str) -> str:
@@ -111,12 +112,12 @@ class Runs:
         ]
 
     def compare(self, tenant: str, names: Sequence[str], most: int = 60) -> dict[str, Any]:
-        """Runs side by side. parameters: only those that differ, by their path in the specification. figures: all, by
-        name. curves: by name, one for each run that told it (None for the others)."""
+        """Runs side by side. parameters: only those that differ, by their path in the specification, or as they were
+        told. figures: all, by name. curves: by name, one for each run that told it (None for the others)."""
         if not 2 <= len(names) <= MAX_COMPARED:
             raise InvalidRequest(f"from 2 to {MAX_COMPARED} runs are compared", "runs")
         found = [self.get(tenant, name) for name in names]
-        flat = [_flat(run.specification) | {"data.revision": run.data} for run in found]
+        flat = [_flat(run.specification) | _told(run) | {"data.revision": run.data} for run in found]
         paths = sorted({path for one in flat for path in one})
         differing = [path for path in paths if len({repr(one.get(path)) for one in flat}) > 1]
         figures = sorted({name for run in found for name in run.figures})
@@ -185,6 +186,12 @@ def number(value: float | None) -> Number:
     if value is None or math.isnan(value):
         return "NaN"
     return value if math.isfinite(value) else ("Infinity" if value > 0 else "-Infinity")
+
+
+def _told(run: Run) -> dict[str, Any]:
+    """Parameters that the run told of itself, and the state of the source that it ran."""
+    facts = run.facts
+    return _flat(facts.get("parameters") or {}) | _flat(facts.get("source") or {}, "source")
 
 
 def _linked(row: Row[Any]) -> dict[str, Any]:
