@@ -133,7 +133,8 @@ class SklearnModel:
         """Even where the estimator knows nothing (a row that spread labels do not reach)."""
         import numpy as np
 
-        found: Array = self.estimator.predict_proba(matrix)
+        with np.errstate(invalid="ignore"):
+            found: Array = self.estimator.predict_proba(matrix)
         unknown = np.isnan(found)
         return np.where(unknown, 1 / found.shape[1], found) if unknown.any() else found
 
