@@ -73,7 +73,7 @@ def ask(connection: Connection, body: dict[str, Any]) -> Generator[Started | Pie
                 raise ServerError(error_sentence(response.status_code, response.read()))
             request_id = response.headers.get("x-request-id", "")
             yield Started(request_id)
-            for data in _events(response.iter_bytes()):
+            for data in events_data(response.iter_bytes()):
                 chunk = msgspec.json.decode(data, type=_Chunk)
                 if chunk.error is not None:
                     raise ServerError(str(chunk.error.get("message", "The answer broke off.")))
@@ -99,7 +99,7 @@ def _pieces(delta: _Delta) -> Iterator[Piece]:
         yield Piece("text", delta.content)
 
 
-def _events(chunks: Iterator[bytes]) -> Iterator[bytes]:
+def events_data(chunks: Iterator[bytes]) -> Iterator[bytes]:
     """The data of each server-sent event. (httpx's own line reader also splits at line ends that JSON may hold.)"""
     rest = b""
     for chunk in chunks:

@@ -10,6 +10,7 @@ import click
 
 from craton.cli.connection import Connection, connect, connection_options
 from craton.cli.jobs_compare import compare
+from craton.cli.jobs_export import export
 from craton.cli.jobs_screen import following
 from craton.cli.output import (
     human_span,
@@ -123,6 +124,7 @@ def cancel(job_id: str, url: str | None, key: str | None, as_json: bool) -> None
 
 
 jobs.add_command(compare)
+jobs.add_command(export)
 
 
 def follow_job(connection: Connection, job_id: str, write: Callable[[dict[str, Any]], None]) -> dict[str, Any]:
