@@ -145,7 +145,7 @@ def _limits(told: Told) -> str:
 
 def _use(told: Told) -> str:
     name = told.spec.output.model
-    if not name or told.manifest is None or not told.manifest.signature.inputs:
+    if not name or told.manifest is None or not (told.manifest.signature.inputs and told.manifest.signature.outputs):
         return ""
     return f"## Use\n\n```sh\ncraton predict {name} rows.csv\n```"
 
