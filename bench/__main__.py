@@ -17,6 +17,7 @@ BY_NAME = (
     "hub_trees",
     "hub_transfer",
     "predicting",
+    "metrics",
 )
 
 

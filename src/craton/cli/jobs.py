@@ -9,7 +9,7 @@ from typing import Any
 import click
 
 from craton.cli.connection import Connection, connect, connection_options
-from craton.cli.jobs_compare import compare
+from craton.cli.jobs_compare import compare, show_figures
 from craton.cli.jobs_export import export
 from craton.cli.jobs_screen import following
 from craton.cli.output import (
@@ -27,6 +27,7 @@ ROUTE = "/api/craton/v1/jobs"
 STATUSES = ("queued", "running", "succeeded", "failed", "cancelled")
 COLUMNS = ("JOB", "KIND", "ABOUT", "STATUS", "DONE", "LEFT", "CREATED")
 FOLLOW_EVERY = 0.5  # seconds
+RUNS = frozenset({"train", "script"})  # kinds that tell figures and curves
 
 
 @click.group()
@@ -66,10 +67,13 @@ def list_jobs(status: tuple[str, ...], limit: int, url: str | None, key: str | N
 @json_option
 def show(job_id: str, url: str | None, key: str | None, as_json: bool) -> None:
     """Show the job ID: how far it is, and what came of it."""
-    job = connect(url, key).get(f"{ROUTE}/{job_id}")
+    connection = connect(url, key)
+    job = connection.get(f"{ROUTE}/{job_id}")
     if as_json:
         print_json(job)
         return
+    told = {"metrics"} if job["kind"] in RUNS else set()  # what is shown among the figures
+    result = {name: value for name, value in (job["result"] or {}).items() if name not in told}
     ran = (job["ended"] or time.time()) - job["started"] if job["started"] else None
     print_fields(
         {
@@ -84,9 +88,11 @@ def show(job_id: str, url: str | None, key: str | None, as_json: bool) -> None:
             "Ran": human_span(ran) if ran is not None else "",
             "Attempts": job["attempt"] if job["attempt"] > 1 else "",
             "Error": job["error"],
-            "Result": "\n".join(f"{name}: {value}" for name, value in (job["result"] or {}).items()),
+            "Result": "\n".join(f"{name}: {value}" for name, value in result.items()),
         }
     )
+    if job["kind"] in RUNS:
+        show_figures(connection, job_id)
 
 
 @jobs.command()

@@ -1,18 +1,33 @@
-"""`craton jobs compare`: training runs side by side."""
+"""`craton jobs compare`: training runs side by side; and what `craton jobs show` tells of one."""
 
 from __future__ import annotations
 
 import math
 from typing import Any
+from urllib.parse import quote
 
 import click
 
-from craton.cli.connection import connect, connection_options
+from craton.cli.connection import Connection, connect, connection_options
 from craton.cli.output import hint, human_span, json_option, print_json, print_table, printable
 
+ROUTE = "/api/craton/v1/runs"
+MAX_CURVES = 20
+POINTS = 200  # of a curve: more than a line of bars can show
 BARS = "▁▂▃▄▅▆▇█"
 WIDTH = 24  # characters of a small curve
-SMALLER_IS_BETTER = ("loss", "error", "rmse", "mae", "mse", "davies_bouldin", "brier", "perplexity", "seconds")
+SMALLER_IS_BETTER = (
+    "loss",
+    "error",
+    "rmse",
+    "mae",
+    "mse",
+    "davies_bouldin",
+    "brier",
+    "perplexity",
+    "seconds",
+    "difference",
+)
 
 
 @click.command()
@@ -44,6 +59,24 @@ def compare(run_ids: tuple[str, ...], url: str | None, key: str | None, as_json:
         curves = [(name, *map(_small, values)) for name, values in found["curves"].items()]
         print_table(("CURVE", *heads[1:]), curves, "")
     hint("\n* the best, where it is plain which way is better. All numbers: --json")
+
+
+def show_figures(connection: Connection, run_id: str) -> None:
+    """The figures and curves of one run, if it has told any yet."""
+    run = connection.get(f"{ROUTE}/{run_id}")
+    if run["figures"]:
+        click.echo()
+        figures = [(name, _figure(value)) for name, value in run["figures"].items()]
+        print_table(("FIGURE", ""), figures, "", right=("",))
+    if run["curves"]:
+        click.echo()
+        names = run["curves"][:MAX_CURVES]
+        found = {
+            name: connection.get(f"{ROUTE}/{run_id}/curves/{quote(name, safe='')}", points=POINTS) for name in names
+        }
+        print_table(("CURVE", ""), [(name, _small(curve)) for name, curve in found.items()], "")
+        if len(run["curves"]) > MAX_CURVES:
+            hint(f"\nand {len(run['curves']) - MAX_CURVES} more curves: craton jobs compare shows all")
 
 
 def _about(runs: list[dict[str, Any]]) -> list[tuple[str, ...]]:
@@ -88,9 +121,9 @@ def _small(curve: dict[str, Any] | None) -> str:
 def sparkline(values: list[float], width: int = WIDTH) -> str:
     """Values as bars between their smallest and largest, thinned to so many."""
     every = math.ceil(len(values) / width)
-    thinned = [
-        sum(part) / len(part) for start in range(0, len(values), every) if (part := values[start : start + every])
-    ]
+    largest = max(map(abs, values)) or 1.0  # divided by it, the largest numbers there are can still be added
+    parts = [values[start : start + every] for start in range(0, len(values), every)]
+    thinned = [sum(value / largest for value in part) / len(part) for part in parts]
     low, high = min(thinned), max(thinned)
     if high == low:
         return BARS[3] * len(thinned)

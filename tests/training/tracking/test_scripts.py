@@ -17,6 +17,7 @@ import pytest
 
 from craton.app.jobs import handlers
 from craton.app.platform import Platform
+from craton.cli.jobs_compare import sparkline
 from craton.cli.script_child import Lines
 from craton.core.errors import Conflict, InvalidRequest, NotFound, TooLarge
 from craton.core.job import Job
@@ -245,11 +246,21 @@ def test_a_program_of_ones_own_ends_as_a_model(run: Craton, client: httpx.Client
     assert f"datasets/acme/seen@{rows}" in shown
 
 
+def test_curves_are_shown_as_bars() -> None:
+    assert sparkline([0.0, 1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0]) == "▁▂▃▄▅▆▇█"
+    assert sparkline([2.0, 2.0]) == "▄▄"
+    assert sparkline([-1.7e308, 1.7e308]) == "▁█"
+    assert len(sparkline([float(n) for n in range(1000)])) <= 24
+
+
 def test_two_programs_are_set_side_by_side(run: Craton, client: httpx.Client, program: str) -> None:
     ids = [json.loads(run("train", "--json", "--", sys.executable, program, rate).stdout)["id"] for rate in "12"]
     found = json.loads(run("jobs", "compare", "--json", *ids).stdout)
     assert found["parameters"]["rate"] == [1.0, 2.0]
     assert found["figures"]["accuracy"] == [0.75, 0.75]
+    shown = run("jobs", "show", ids[0]).stdout
+    assert "accuracy" in shown
+    assert "█▃▂▁▁ 0.2" in shown
     assert [run["id"] for run in client.get(f"{ROOT}/runs?limit=2").json()["runs"]] == ids[::-1]
 
 
