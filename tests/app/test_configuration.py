@@ -44,6 +44,7 @@ def test_the_documented_example_says_what_it_says(tmp_path: Path) -> None:
         "huggingface.co",
     )
     assert settings.prices == {"deepseek-chat": Price(0.27, 1.10)}
+    assert not settings.training.code
 
 
 def test_every_setting_is_documented() -> None:

@@ -221,3 +221,11 @@ def test_a_killed_run_is_taken_up_again_and_ends_the_same(
     assert first == second
     commits = client.get("/api/models/acme/killed/commits/main").json()
     assert len([commit for commit in commits if "Trained by run" in commit["title"]]) == 1
+
+
+def test_code_of_a_repository_runs_only_where_the_operator_allows_it(client: httpx.Client) -> None:
+    asked = {"method": "reinforcement", "environment": "spaces/acme/maze@main", "trust_code": True, "steps": 10}
+    for path in ("trainings", "trainings/explain"):
+        refused = client.post(f"{ROOT}/{path}", json=asked)
+        assert refused.status_code == 400, refused.text
+        assert "[training] in config.toml" in refused.json()["error"]["message"]

@@ -67,7 +67,7 @@ class Server:
         )
         self._knowledge = RunningKnowledge(platform, self._models)
         self._hub = RunningHub(platform, self._models.outgoing.get, self._models.inference)
-        self._executor = _executor(platform, environment)
+        self._executor = _executor(platform, environment, self._models.outgoing.get)
         self.router = Router(self._routes())
         beside = BesideDialect(Bookkeeping(platform.database))
         bucket_domains = (*DOMAINS, *(f".{domain}" for domain in settings.server.domains))
@@ -143,8 +143,11 @@ class Server:
             )
 
 
-def _executor(platform: Platform, environment: Mapping[str, str]) -> LocalExecutor:
+def _executor(
+    platform: Platform, environment: Mapping[str, str], client: Callable[[], httpx.AsyncClient]
+) -> LocalExecutor:
     settings = platform.settings.jobs
     command = (sys.executable, "-s", "-P", "-m", "craton", "job", "run")
     limits = ExecutorLimits(settings.at_once or default_at_once(), settings.attempts, days=settings.days)
-    return LocalExecutor(platform.jobs, command, environment, {"CRATON_HOME": str(platform.home.path)}, limits)
+    variables = {"CRATON_HOME": str(platform.home.path)}
+    return LocalExecutor(platform.jobs, command, environment, variables, limits, clusters(platform, client))

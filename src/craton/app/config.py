@@ -95,6 +95,16 @@ at_once = 1                               # that run beside each other; default:
 attempts = 5                              # in a row that crash without getting further, until a job is given up
 days = 90                                 # that finished ones are kept
 
+[training]
+code = false                              # whether trainings may run code from a tenant's repository (environments)
+
+[ray]                                     # a Ray cluster that may run jobs: `craton train --on ray`
+url = "https://ray.example.com:8265"      # of its dashboard, with RAY_AUTH_MODE=token
+credential = "ray"                        # the cluster's token, stored with `craton keys credential set ray`
+home = "/srv/craton"                      # CRATON_HOME on its nodes: a config.toml with this database and these blobs
+command = "craton job run"                # how a job is run there
+cpus = 1                                  # that a job reserves
+
 [prices]
 "deepseek-chat" = { input = 0.27, output = 1.10 }
 """
@@ -286,6 +296,22 @@ class JobSettings(Struct, frozen=True, forbid_unknown_fields=True):
     days: Annotated[float, Meta(gt=0)] = 90.0
 
 
+class TrainingSettings(Struct, frozen=True, forbid_unknown_fields=True):
+    """code: runs in a child without keys or network, but as this server's user: for tenants who are trusted like it."""
+
+    code: bool = False
+
+
+class RaySettings(Struct, frozen=True, forbid_unknown_fields=True):
+    """credential: without a token, a cluster runs anything for anybody who reaches it; so there must be one."""
+
+    url: Annotated[str, Meta(pattern="^https?://")]
+    credential: Annotated[str, Meta(min_length=1)]
+    home: str = ""
+    command: Annotated[str, Meta(min_length=1)] = "craton job run"
+    cpus: Annotated[float, Meta(gt=0)] = 1.0
+
+
 class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     server: ServerSettings = ServerSettings()
     traces: TraceSettings = TraceSettings()
@@ -298,6 +324,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     qdrant: dict[str, QdrantSettings] = {}
     sources: SourceSettings = SourceSettings()
     jobs: JobSettings = JobSettings()
+    training: TrainingSettings = TrainingSettings()
     blobs: BlobSettings = BlobSettings()
     quotas: QuotaSettings = QuotaSettings()
     hub: HubSettings = HubSettings()
@@ -336,6 +363,8 @@ def _check(settings: Settings, home: Path) -> None:
         raise InvalidRequest(error.reason, "outgoing.allow") from error
     for name, mirrored in settings.hubs.items():
         _check_address(mirrored.endpoint, f"hubs.{name}.endpoint")
+    if settings.ray is not None:
+        _check_address(settings.ray.url, "ray.url")
     owners: dict[str, str] = {}
     for name, upstream in settings.upstreams.items():
         _check_upstream(f"upstreams.{name}", upstream)

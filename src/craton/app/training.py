@@ -24,7 +24,7 @@ from craton.training.embedder import embedding
 from craton.training.jobrun import JobRun
 from craton.training.repositories import Checkouts
 from craton.training.specification.methods import Specification
-from craton.training.submitting import Trainings
+from craton.training.submitting import Trainings, code_refused
 from craton.training.tracking.reading import Runs
 from craton.training.tracking.scripts import Scripts
 from craton.wire.native_runs import RunsDialect
@@ -39,7 +39,7 @@ RUNS = "runs"
 
 
 def open_trainings(platform: Platform, viewer: Viewer) -> Trainings:
-    return Trainings(platform.database, platform.jobs, HubDatasets(viewer))
+    return Trainings(platform.database, platform.jobs, HubDatasets(viewer), code=platform.settings.training.code)
 
 
 def open_runs(platform: Platform) -> tuple[RunsDialect, ScriptsDialect]:
@@ -67,6 +67,8 @@ async def training_parts(platform: Platform) -> AsyncIterator[TrainingParts]:
 
     def start_run(running: Running, spec: Specification) -> JobRun:
         def check_out(kind: Literal["model", "space"], ref: str, folder: Path) -> None:
+            if kind == "space" and not platform.settings.training.code:
+                raise code_refused()
             checkouts.check_out(running.job.tenant, kind, ref, folder)
 
         return JobRun(running, platform.home.path / RUNS, check_out)

@@ -35,10 +35,11 @@ KEY_SECONDS = 2.0  # how long a stored key is believed: one that was replaced ne
 
 
 def allowed_hosts(settings: Settings) -> tuple[str, ...]:
-    """The outgoing allow-list: configured upstreams, Qdrant servers and hubs, by scheme, host and port, and what
-    [outgoing] names. The best-known hub hands files out from hosts of its own."""
+    """The outgoing allow-list: configured upstreams, Qdrant servers, hubs and a Ray cluster, by scheme, host and port,
+    and what [outgoing] names. The best-known hub hands files out from hosts of its own."""
     addresses = [upstream.url for upstream in settings.upstreams.values()]
     addresses += [server.url for server in settings.qdrant.values()]
+    addresses += [] if settings.ray is None else [settings.ray.url]
     hubs = [hub.endpoint.rstrip("/") for hub in settings.hubs.values()]
     addresses += hubs
     storage = HUGGING_FACE_STORAGE if HUGGING_FACE in hubs else ()

@@ -15,7 +15,10 @@ from craton.children.process import FOLDERS, KEPT_LINES, LINE_BYTES, clean_envir
 
 
 class Child:
-    """TMPDIR is a folder of its own, removed when it has ended, with what its own children left there."""
+    """See `executor.Process`. TMPDIR is a folder of its own, removed when it has ended, with what its own children left
+    there."""
+
+    outlives = False
 
     def __init__(self, process: asyncio.subprocess.Process, folder: Path) -> None:
         self._process, self._folder = process, folder

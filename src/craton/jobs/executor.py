@@ -10,7 +10,8 @@ import asyncio
 import logging
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Protocol
 
 from msgspec import Struct
 
@@ -44,9 +45,36 @@ def default_at_once() -> int:
     return max(1, (os.cpu_count() or 1) - 1)
 
 
+class Process(Protocol):
+    """The process of one job, wherever it is. outlives: it goes on when this server ends, and keeps its lease itself."""
+
+    @property
+    def outlives(self) -> bool: ...
+
+    async def wait(self) -> int:
+        """Its exit code, negative for a signal."""
+        ...
+
+    def terminate(self) -> None:
+        """The server ends."""
+        ...
+
+    def kill(self) -> None: ...
+
+    def last_words(self) -> str: ...
+
+
+Launch = Callable[[Lease], Awaitable[Process]]
+"""Starts the process of a job. Raises OSError."""
+
+ON = "on"
+"""The argument of a job that names where it is to run, for those that do not run here."""
+
+
 class LocalExecutor:
     """command: what runs a job, to which its id, `--fence N` and `--parent PID` are added. environment: of the server;
-    extra: what the children are given beside the harmless part of it."""
+    extra: what the children are given beside the harmless part of it. elsewhere: other places by name, whose jobs do not
+    count among those that run here at once."""
 
     def __init__(
         self,
@@ -55,8 +83,11 @@ class LocalExecutor:
         environment: Mapping[str, str],
         extra: Mapping[str, str],
         limits: ExecutorLimits,
+        elsewhere: Mapping[str, Launch] | None = None,
     ) -> None:
         self._jobs, self._limits = jobs, limits
+        self._launches = {"": self._spawn, **(elsewhere or {})}
+        self._away: set[asyncio.Task[None]] = set()
         self._command, self._environment, self._extra = tuple(command), environment, extra
         self._working: set[asyncio.Task[None]] = set()
         self._news = asyncio.Event()
@@ -70,7 +101,7 @@ class LocalExecutor:
         self._task = asyncio.create_task(self._run())
 
     async def stop(self) -> None:
-        """Ends the children; their jobs are queued again, as they were."""
+        """Ends the children; their jobs are queued again, as they were. What runs elsewhere runs on."""
         self._stopping = True
         self._news.set()
         if self._task is not None:
@@ -102,53 +133,65 @@ class LocalExecutor:
 
     async def _start_next(self) -> bool:
         """Whether there was one."""
-        if len(self._working) >= self._limits.at_once:
+        if len(self._working - self._away) >= self._limits.at_once:
             return False
         lease = await asyncio.to_thread(self._jobs.leases.claim, max_crashes=self._limits.crashes)
         if lease is None:
             return False
         task = asyncio.create_task(self._work(lease))
         self._working.add(task)
+        if lease.job.arguments.get(ON):
+            self._away.add(task)
         task.add_done_callback(self._worked)
         return True
 
     def _worked(self, task: asyncio.Task[None]) -> None:
         self._working.discard(task)
+        self._away.discard(task)
         self._news.set()
+
+    async def _spawn(self, lease: Lease) -> Process:
+        command = (*self._command, lease.job.id, "--fence", str(lease.fence), "--parent", str(os.getpid()))
+        return await Child.spawn(command, self._environment, self._extra)
 
     async def _work(self, lease: Lease) -> None:
         job, leases = lease.job.id, self._jobs.leases
+        launch = self._launches.get(lease.job.arguments.get(ON) or "")
+        if launch is None:
+            await asyncio.to_thread(leases.finish, lease, "failed", None, "No cluster of this kind is configured here.")
+            return
+        outlives = False
         try:
-            command = (*self._command, job, "--fence", str(lease.fence), "--parent", str(os.getpid()))
-            child = await Child.spawn(command, self._environment, self._extra)
-            how = how_it_ended(await self._watch(lease, child))
-            if child.last_words():
-                log.warning("the last output of job %s:\n%s", job, child.last_words())
+            process = await launch(lease)
+            outlives = process.outlives
+            how = how_it_ended(await self._watch(lease, process))
+            if process.last_words():
+                log.warning("the last output of job %s:\n%s", job, process.last_words())
         except OSError as error:
             log.error("no process could be started for job %s: %s", job, error)
             how = "its process could not be started"
         try:
-            if self._stopping:
-                await asyncio.to_thread(leases.release, lease)
-            else:
+            if not self._stopping:
                 await asyncio.to_thread(leases.crashed, lease, how, self._limits.crashes)
+            elif not outlives:
+                await asyncio.to_thread(leases.release, lease)
         except Exception:
             log.exception("the end of job %s could not be written; its lease will run out", job)
 
-    async def _watch(self, lease: Lease, child: Child) -> int:
+    async def _watch(self, lease: Lease, process: Process) -> int:
         """Its exit code. It is killed when it does not end in time after it was asked to."""
-        ending = asyncio.ensure_future(child.wait())
+        ending = asyncio.ensure_future(process.wait())
         deadline: float | None = None
         told = False
         while not ending.done():
             if self._stopping and not told:
-                child.terminate()
+                process.terminate()
                 told, deadline = True, time.monotonic() + self._limits.stop_grace
             elif deadline is None and await self._is_to_end(lease):
                 deadline = time.monotonic() + self._limits.cancel_grace
             if deadline is not None and time.monotonic() > deadline:
                 log.warning("job %s did not end when it was asked to; its process is killed", lease.job.id)
-                child.kill()
+                process.kill()
             await asyncio.wait([ending], timeout=0.1 if told else POLL / 2)
         return await ending
 

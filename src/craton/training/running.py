@@ -150,7 +150,7 @@ class _Training:
         run.check()
         trained = self._train(spec, tables_, run)
         name, revision = ("", "") if source is None else (source.name, source.revision)
-        lineage = Lineage(self._running.job.id, name, revision)
+        lineage = Lineage(self._running.job.id, name, revision, trained.bases)
         with tempfile.TemporaryDirectory(prefix="craton-artifact-") as place:
             folder = trained.folder if trained.folder is not None else Path(place)
             manifest = None

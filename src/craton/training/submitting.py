@@ -16,18 +16,19 @@ from craton.training.specification.methods import Reinforcement, Specification
 from craton.training.specification.reading import document_of, method_of, read
 
 KIND = "train"
+SPACES = "spaces/"  # how the environment of a repository is named
 
 
 class Trainings:
-    """What the dialects and the command line need of training."""
+    """What the dialects and the command line need of training. code: whether code from repositories may run."""
 
-    def __init__(self, database: Database, jobs: Jobs, datasets: HubDatasets) -> None:
-        self._database, self._jobs, self._datasets = database, jobs, datasets
+    def __init__(self, database: Database, jobs: Jobs, datasets: HubDatasets, *, code: bool) -> None:
+        self._database, self._jobs, self._datasets, self._code = database, jobs, datasets, code
 
     async def submit(self, tenant: str, document: Any) -> Job:
         """Raises InvalidRequest, NotFound for data that is not there
         (or not read here: Unsupported), Throttled."""
-        spec = read(document)
+        spec = self._read(document)
         pinned = await self._pinned(tenant, spec)
         arguments = {"specification": document_of(spec), "pinned": pinned}
         job = JobSpec(tenant, KIND, arguments, subject=subject_of(spec))
@@ -35,7 +36,7 @@ class Trainings:
 
     async def explain(self, tenant: str, document: Any) -> Explanation:
         """What `submit` would run. Raises the same."""
-        spec = read(document)
+        spec = self._read(document)
         if isinstance(spec, Reinforcement):
             return explain(spec, "", {}, None, None)
         pinned = await self._pinned(tenant, spec)
@@ -45,6 +46,12 @@ class Trainings:
         stored = await self._datasets.open(tenant, ref, spec.data.config, spec.data.part)
         own_test = None if stored.test is None else stored.test.rows
         return explain(spec, pinned, stored.train.features, stored.train.rows, own_test)
+
+    def _read(self, document: Any) -> Specification:
+        spec = read(document)
+        if isinstance(spec, Reinforcement) and spec.environment.startswith(SPACES) and not self._code:
+            raise code_refused()
+        return spec
 
     async def _pinned(self, tenant: str, spec: Specification) -> str:
         if isinstance(spec, Reinforcement):
@@ -59,6 +66,13 @@ class Trainings:
     def _submit(self, job: JobSpec) -> Job:
         with self._database.write() as connection:
             return self._jobs.submit(connection, job)
+
+
+def code_refused() -> Unsupported:
+    return Unsupported(
+        "An environment from a repository",
+        "Its code would run on the server; the operator allows that: `code = true` under [training] in config.toml.",
+    )
 
 
 def subject_of(spec: Specification) -> str:

@@ -165,6 +165,7 @@ def test_models_of_the_hub_join_and_are_kept_whole(tmp_path: Path) -> None:
     assert np.array_equal(after.run("predict_proba", rows.test)["probabilities"], before["probabilities"])
     assert after.sources[1] == {"hub": "acme/iris@main"}  # type: ignore[attr-defined]
     assert "acme/iris@main" in found.notes[0]
+    assert found.bases == ("acme/iris@main",)
     with pytest.raises(InvalidRequest, match="bagging fits every member anew"):
         train(
             Ensemble(data=DATA, members=[Member(hub="acme/iris@main")], model=Model("bagging")), rows, _again(tmp_path)

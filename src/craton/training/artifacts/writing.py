@@ -46,15 +46,17 @@ METRICS, SPECIFICATION, SIGNATURE, ARROW, REPORT = (
 
 @dataclass(frozen=True, slots=True)
 class Lineage:
-    """Where a model comes from. dataset: as the specification names it, with its revision in full."""
+    """Where a model comes from. dataset: as the specification names it, with its revision in full. models: of the hub,
+    that it was made from."""
 
     run: str
     dataset: str
     dataset_revision: str = ""
-    started: str = ""
+    models: tuple[str, ...] = ()
 
     def words(self) -> dict[str, str]:
         found = {"run": self.run, "dataset": self.dataset, "dataset_revision": self.dataset_revision}
+        found["models"] = ", ".join(self.models)
         return {name: value for name, value in found.items() if value}
 
 

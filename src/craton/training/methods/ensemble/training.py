@@ -41,7 +41,8 @@ def train(spec: Ensemble, tables: Tables | None, run: Run) -> Trained:
         metrics |= {"gain": beside.gain, "best_member": beside.other}
         notes.append(f"{beside.note} The best member was found on the same rows, which flatters it.")
         figures.append(beside.figure)
-    return Trained(committee, metrics, figures, notes)
+    bases = tuple(one.source["hub"] for one in members if isinstance(one, Fixed))
+    return Trained(committee, metrics, figures, notes, bases=bases)
 
 
 def _alone(spec: Ensemble, making: Making, committee: Committee) -> dict[str, Predictor]:
