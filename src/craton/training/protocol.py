@@ -84,8 +84,8 @@ class Trained:
     """metrics: on the test rows, by name. notes: sentences for the model card (limits, what was left out).
 
     predictor: None when the artifact is no predictor but an ordinary repository that an engine serves already (a tuned
-    encoder): its files lie in `folder` then, and there is no model.json beside them. bases: models of the hub that it was
-    made from, as the specification names them.
+    encoder): its files lie in `folder` then, and there is no model.json beside them. bases: models of the hub that
+    it was made from, as the specification names them.
     """
 
     predictor: Predictor | None
