@@ -6,10 +6,12 @@ import asyncio
 import logging
 import sys
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING
 
 from craton.access.bookkeeping import Bookkeeping
 from craton.app.backstage import Backstage
+from craton.app.clusters import clusters
 from craton.app.fitting import describe_fit
 from craton.app.hub import RunningHub
 from craton.app.knowledge import RunningKnowledge
@@ -43,6 +45,9 @@ from craton.wire.openai.errors import write_error as write_openai_error
 from craton.wire.openinference.dialect import OpenInferenceDialect
 from craton.wire.router import Router
 from craton.wire.services import ServiceRouter
+
+if TYPE_CHECKING:
+    import httpx
 
 log = logging.getLogger("craton")
 

@@ -324,6 +324,7 @@ class Settings(Struct, frozen=True, forbid_unknown_fields=True):
     qdrant: dict[str, QdrantSettings] = {}
     sources: SourceSettings = SourceSettings()
     jobs: JobSettings = JobSettings()
+    ray: RaySettings | None = None
     training: TrainingSettings = TrainingSettings()
     blobs: BlobSettings = BlobSettings()
     quotas: QuotaSettings = QuotaSettings()

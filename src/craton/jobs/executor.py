@@ -46,7 +46,7 @@ def default_at_once() -> int:
 
 
 class Process(Protocol):
-    """The process of one job, wherever it is. outlives: it goes on when this server ends, and keeps its lease itself."""
+    """The process of one job, wherever it is. outlives: it goes on when this server ends, and keeps its own lease."""
 
     @property
     def outlives(self) -> bool: ...
@@ -73,8 +73,8 @@ ON = "on"
 
 class LocalExecutor:
     """command: what runs a job, to which its id, `--fence N` and `--parent PID` are added. environment: of the server;
-    extra: what the children are given beside the harmless part of it. elsewhere: other places by name, whose jobs do not
-    count among those that run here at once."""
+    extra: what the children are given beside the harmless part of it. elsewhere: other places by name, whose jobs do
+    not count among those that run here at once."""
 
     def __init__(
         self,
