@@ -1,6 +1,6 @@
 """A job's process: counts, crashes, or does not listen.
 
-`python counting_worker.py DATABASE_URL ID --fence N --parent P`
+`python counting_worker.py DATABASE_URL ID --fence N [--parent P]`
 What `count` counts stands in the table `counted`, whose key makes counting twice an error.
 """
 
@@ -78,8 +78,9 @@ HANDLERS = {
 
 
 def main() -> None:
-    url, job, _, fence, _, parent = sys.argv[1:]
-    die_with(int(parent))
+    url, job, _, fence, *parent = sys.argv[1:]
+    if parent:
+        die_with(int(parent[1]))
     database = Database(url)
     asyncio.run(run(Jobs(database, time.time, lambda: ""), job, HANDLERS, int(fence)))
     database.close()

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
+from craton.app.clusters import places
 from craton.app.models import RunningModels
 from craton.app.platform import Platform
 from craton.app.viewing import COPIES
@@ -39,7 +40,13 @@ RUNS = "runs"
 
 
 def open_trainings(platform: Platform, viewer: Viewer) -> Trainings:
-    return Trainings(platform.database, platform.jobs, HubDatasets(viewer), code=platform.settings.training.code)
+    return Trainings(
+        platform.database,
+        platform.jobs,
+        HubDatasets(viewer),
+        code=platform.settings.training.code,
+        clusters=places(platform),
+    )
 
 
 def open_runs(platform: Platform) -> tuple[RunsDialect, ScriptsDialect]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import click
 
@@ -30,6 +31,7 @@ class Train(click.Command):
 @click.argument("file", required=False, type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--explain", is_flag=True, help="Say what would run and why; run nothing.")
 @click.option("--wait/--no-wait", default=True, help="Follow the run to its end.  [default: wait]")
+@click.option("--on", metavar="CLUSTER", default="", help="Run it on a cluster of the operator's: ray.")
 @click.option("--output", metavar="MODEL", default="", help="Of a command: what its output folder is kept as.")
 @click.option("--data", metavar="DATASET", default="", help="Of a command: the dataset that it reads, for its lineage.")
 @click.option("--name", default="", help="Of a command: what the run is called.  [default: the command]")
@@ -41,6 +43,7 @@ def train(
     file: Path | None,
     explain: bool,
     wait: bool,
+    on: str,
     output: str,
     data: str,
     name: str,
@@ -71,11 +74,13 @@ def train(
         raise click.UsageError("Name a file, or a command after --.")
     connection = connect(url, key)
     if command is not None:
+        if on:
+            raise click.UsageError("A command runs here; --on goes with a file.")
         _run_command(connection, command, output, data, name, as_json)
     elif file is not None:
         if output or data or name:
             raise click.UsageError("What a file says is not said again: --output, --data and --name go with a command.")
-        _train_file(connection, file, explain, wait, as_json)
+        _train_file(connection, file, explain, wait, on, as_json)
 
 
 def _run_command(connection: Connection, command: list[str], output: str, data: str, name: str, as_json: bool) -> None:
@@ -86,14 +91,14 @@ def _run_command(connection: Connection, command: list[str], output: str, data: 
     raise SystemExit(run_script(connection, Asked(command, output, data, name), as_json))
 
 
-def _train_file(connection: Connection, file: Path, explain: bool, wait: bool, as_json: bool) -> None:
+def _train_file(connection: Connection, file: Path, explain: bool, wait: bool, on: str, as_json: bool) -> None:
     from craton.training.specification.reading import document_of, parse, read
 
     document = document_of(read(parse(file.read_bytes())))
     if explain:
         show_explanation(connection.post(f"{ROUTE}/explain", document), as_json)
         return
-    job = connection.post(ROUTE, document)
+    job = connection.post(f"{ROUTE}?on={quote(on)}" if on else ROUTE, document)
     if not wait:
         print_json(job) if as_json else say(f"The run is the job {job['id']}: craton jobs logs {job['id']} --follow")
         return

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Collection
 from typing import Any
 
 from craton.core.errors import Unsupported
 from craton.core.job import Job, JobSpec
+from craton.jobs.executor import ON
 from craton.jobs.queue import Jobs
 from craton.store.database import Database
 from craton.training.data.hub import HubDatasets
@@ -20,17 +22,29 @@ SPACES = "spaces/"  # how the environment of a repository is named
 
 
 class Trainings:
-    """What the dialects and the command line need of training. code: whether code from repositories may run."""
+    """What the dialects and the command line need of training. code: whether code from repositories may run.
+    clusters: where jobs may run beside this machine."""
 
-    def __init__(self, database: Database, jobs: Jobs, datasets: HubDatasets, *, code: bool) -> None:
+    def __init__(
+        self,
+        database: Database,
+        jobs: Jobs,
+        datasets: HubDatasets,
+        *,
+        code: bool,
+        clusters: Collection[str] = (),
+    ) -> None:
         self._database, self._jobs, self._datasets, self._code = database, jobs, datasets, code
+        self._clusters = clusters
 
-    async def submit(self, tenant: str, document: Any) -> Job:
-        """Raises InvalidRequest, NotFound for data that is not there
-        (or not read here: Unsupported), Throttled."""
+    async def submit(self, tenant: str, document: Any, on: str = "") -> Job:
+        """on: a cluster, "" for this machine. Raises InvalidRequest, NotFound for data that is not there
+        (or not read here, or a cluster that is not configured: Unsupported), Throttled."""
+        if on and on not in self._clusters:
+            raise Unsupported(f"Running on {on[:50]!r}", "The operator configures a cluster by [ray] in config.toml.")
         spec = self._read(document)
         pinned = await self._pinned(tenant, spec)
-        arguments = {"specification": document_of(spec), "pinned": pinned}
+        arguments = {"specification": document_of(spec), "pinned": pinned, **({ON: on} if on else {})}
         job = JobSpec(tenant, KIND, arguments, subject=subject_of(spec))
         return await asyncio.to_thread(self._submit, job)
 

@@ -22,7 +22,7 @@ MAX_BODY = 1 << 20
 class Trainings(Protocol):
     """What these routes need of `craton.training.submitting`."""
 
-    async def submit(self, tenant: str, document: Any) -> Job: ...
+    async def submit(self, tenant: str, document: Any, on: str = "") -> Job: ...
 
     async def explain(self, tenant: str, document: Any) -> Explanation: ...
 
@@ -52,7 +52,9 @@ class TrainingDialect:
         ]
 
     async def _submit(self, request: Request) -> Reply:
-        job = await self._trainings.submit(request.authenticated.tenant, decode_json(request.body))
+        """?on=ray"""
+        tenant, on = request.authenticated.tenant, request.query_params().get("on", "")
+        job = await self._trainings.submit(tenant, decode_json(request.body), on)
         return json_reply(202, shown(job))
 
     async def _explain(self, request: Request) -> Reply:
