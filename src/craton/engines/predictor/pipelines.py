@@ -126,7 +126,10 @@ class SklearnModel:
         self.estimator = estimator
 
     def codes(self, matrix: Array) -> Array:
-        found: Array = self.estimator.predict(matrix).astype(int)
+        import numpy as np
+
+        with np.errstate(invalid="ignore"):
+            found: Array = self.estimator.predict(matrix).astype(int)
         return found
 
     def probabilities(self, matrix: Array) -> Array:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     Array = np.ndarray[Any, Any]
 
 ROWS = 200
+EACH = 400  # rows times classes
 BACKGROUND = 20  # rows that stand for "not known", where the model does not know it itself
 ASKED = 30_000  # rows that such a model may be asked about
 SHOWN = 12
@@ -61,7 +62,8 @@ class Shares:
 def shap_values(predictor: Predictor, rows: pd.DataFrame, background: pd.DataFrame, seed: int) -> Figure | None:
     """rows: as the predictor takes them; the first ROWS are explained. None where there is nothing to explain."""
     fields = predictor.signature.inputs
-    rows = rows.head(ROWS).reset_index(drop=True)
+    classes = max(1, len(predictor.signature.outputs["predict"][0].categories))
+    rows = rows.head(min(ROWS, max(20, EACH // classes))).reset_index(drop=True)
     if not len(rows) or not fields:
         return None
     found = shares(predictor, rows, background, seed)
