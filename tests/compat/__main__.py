@@ -89,6 +89,7 @@ def _run_scenario(generation: Generation, python: Path, server: RunningServer) -
     # The hub's clients read these when they are imported; nobody is told of calls, no index is asked for newer clients.
     environment |= {"HF_ENDPOINT": server.url, "HF_TOKEN": server.token}
     environment |= {"HF_HUB_DISABLE_TELEMETRY": "1", "HF_HUB_DISABLE_UPDATE_CHECK": "1"}
+    environment |= {"CRATON_TEST_PYTHON": sys.executable}  # for scenarios that start a server, not a client
     command = [str(python), str(HERE / "scenarios" / f"{generation.scenario}.py")]
     try:
         done = subprocess.run(

@@ -72,6 +72,8 @@ GENERATIONS = (
     Generation("hub_datasets", ("datasets==5.2.0",)),
     Generation("hub_transformers", ("transformers==5.23.0", "peft==0.21.2", "torch==2.13.0")),
     Generation("hub_diffusers", ("diffusers==0.42.1", "transformers==5.23.0", "torch==2.13.0")),
+    Generation("mlflow_server", ("mlflow==3.17.2",)),
+    Generation("ray_cluster", ("ray[default]==2.60.0",)),
 )
 
 OVER_LFS = (
