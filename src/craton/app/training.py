@@ -26,7 +26,9 @@ from craton.training.jobrun import JobRun
 from craton.training.repositories import Checkouts
 from craton.training.specification.methods import Specification
 from craton.training.submitting import Trainings, code_refused
+from craton.training.tracking.origins import Origins
 from craton.training.tracking.reading import Runs
+from craton.training.tracking.recorder import forget_points
 from craton.training.tracking.scripts import Scripts
 from craton.wire.native_runs import RunsDialect
 from craton.wire.native_scripts import ScriptsDialect
@@ -50,6 +52,7 @@ def open_trainings(platform: Platform, viewer: Viewer) -> Trainings:
 
 
 def open_runs(platform: Platform) -> tuple[RunsDialect, ScriptsDialect]:
+    platform.jobs.forgetting(forget_points)
     reaching = Reaching(platform.database)
 
     def resolve(tenant: str, kind: Literal["model", "dataset"], path: str, revision: str) -> str:
@@ -57,7 +60,7 @@ def open_runs(platform: Platform) -> tuple[RunsDialect, ScriptsDialect]:
         reached = reaching.reach(tenant, RepoId(kind, namespace, name))
         return platform.hub.resolve(reached.owner, reached.repo, revision)
 
-    runs = RunsDialect(Runs(platform.database, platform.jobs), resolve)
+    runs = RunsDialect(Runs(platform.database, platform.jobs), resolve, Origins(platform.hub, reaching).stated)
     return runs, ScriptsDialect(Scripts(platform.database, platform.jobs, resolve))
 
 

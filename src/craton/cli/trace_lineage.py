@@ -48,15 +48,19 @@ def _show_models(answer: dict[str, Any]) -> None:
 
 
 def _show_origin(answer: dict[str, Any]) -> None:
-    link, run = answer["origin"], answer["run"]
+    link, run, stated = answer["origin"], answer["run"], answer["stated"]
     fields: dict[str, Any] = {"Model": answer["model"], "Revision": answer["revision"]}
-    if link is None:
+    if link is None and not stated:
         print_fields(fields)
         say("No run of yours made this revision: it was uploaded, or it came from elsewhere.")
         return
-    fields["Run"] = link["run"]
-    if link["dataset"]:
-        fields["Data"] = f"datasets/{link['dataset']}@{link['dataset_revision']}"
+    fields |= {"Run": stated.get("run"), "Data": stated.get("dataset"), "Made of": stated.get("models")}
+    if link is None:
+        say("No run of yours made this revision; this is what its model.json says.", fg="yellow")
+    else:
+        fields["Run"] = link["run"]
+        if link["dataset"]:
+            fields["Data"] = f"datasets/{link['dataset']}@{link['dataset_revision']}"
     if run is not None:
         environment = run["facts"].get("environment", {})
         known = [*environment.get("libraries", {}).items()]
@@ -66,7 +70,7 @@ def _show_origin(answer: dict[str, Any]) -> None:
             "Method": run["specification"].get("method"),
             "Learner": (run["specification"].get("model") or {}).get("use"),
             "Command": run["specification"].get("command"),
-            "Source": _source(run["facts"].get("source") or {}) or ("" if link["dataset"] else run["data"]),
+            "Source": _source(run["facts"].get("source") or {}) or ("" if fields["Data"] else run["data"]),
             "Seed": None if "command" in run["specification"] else run["specification"].get("seed", 0),
             "When": human_time(run["created"]),
             "Figures": "\n".join(f"{name} {value}" for name, value in run["figures"].items()),
@@ -74,7 +78,7 @@ def _show_origin(answer: dict[str, Any]) -> None:
             "Software": f"Python {environment['python']}, {libraries}" if "python" in environment else "",
         }
     print_fields(fields)
-    if link["dataset"]:
+    if link is not None and link["dataset"]:
         click.echo()
         say(f"What else was trained on it: craton trace datasets/{link['dataset']}", dim=True)
 

@@ -31,6 +31,10 @@ MAX_UNFINISHED = 10_000  # jobs of one tenant
 MAX_PAGE = 1000
 
 
+Forget = Callable[[Connection, str, str], None]
+"""(transaction, tenant, job)"""
+
+
 class Page(Struct, frozen=True):
     """Newest first. cursor: where the next page begins, "" at the end."""
 
@@ -47,11 +51,16 @@ class Jobs:
     def __init__(self, database: Database, clock: Callable[[], float], new_id: Callable[[], str]) -> None:
         self._database, self._clock, self._new_id = database, clock, new_id
         self._listeners: list[Callable[[], None]] = []
+        self._followers: list[Forget] = []
         self.leases = Leases(database, clock)
 
     def notify(self, listener: Callable[[], None]) -> None:
         """listener is called, in any thread, when this process submits or cancels: perhaps before the commit."""
         self._listeners.append(listener)
+
+    def forgetting(self, follower: Forget) -> None:
+        """follower: forgets what else was kept of a job, in the transaction in which the job is."""
+        self._followers.append(follower)
 
     def submit(self, connection: Connection, spec: JobSpec) -> Job:
         """A queued job, if the caller's write transaction commits.
@@ -176,6 +185,8 @@ class Jobs:
             for row in keys:
                 of_job = (tables.events.c.tenant == row.tenant) & (tables.events.c.job == row.id)
                 connection.execute(tables.events.delete().where(of_job))
+                for forget in self._followers:
+                    forget(connection, row.tenant, row.id)
                 connection.execute(table.delete().where(is_job(row.tenant, row.id)))
         return len(keys)
 

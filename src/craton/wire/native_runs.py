@@ -11,7 +11,7 @@ GET /api/craton/v1/lineage/{kind}/{namespace}/{name}[?revision=]     kind: model
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, Literal, Protocol
 
 import msgspec
@@ -54,13 +54,20 @@ class Resolver(Protocol):
     def __call__(self, tenant: str, kind: Literal["model", "dataset"], path: str, revision: str, /) -> str: ...
 
 
+class Stating(Protocol):
+    """(tenant, namespace/name of a model, revision in full) -> what its files say it comes from: "run", "dataset" (with
+    its revision), "models"; {} when they say nothing. Blocks."""
+
+    def __call__(self, tenant: str, path: str, revision: str, /) -> Mapping[str, str]: ...
+
+
 class RunsDialect:
     """Errors are written as those of the other own routes."""
 
     name = "craton"
 
-    def __init__(self, runs: Runs, resolve: Resolver) -> None:
-        self._runs, self._resolve = runs, resolve
+    def __init__(self, runs: Runs, resolve: Resolver, stating: Stating) -> None:
+        self._runs, self._resolve, self._stating = runs, resolve, stating
 
     def routes(self) -> list[Route]:
         def route(path: str, operation: str, handler: Handler) -> Route:
@@ -125,7 +132,8 @@ class RunsDialect:
         return json_reply(200, await asyncio.to_thread(self._traced, request))
 
     def _traced(self, request: Request) -> dict[str, Any]:
-        """Of a dataset: what was trained on it. Of a model: the run that made this revision, its data, what that is."""
+        """Of a dataset: what was trained on it. Of a model: the run that made this revision, its data, what that is;
+        for one that no run here made (its card was edited since, it was copied, uploaded), what its own files say."""
         tenant, kind = request.authenticated.tenant, request.params["kind"]
         path = f"{request.params['namespace']}/{request.params['name']}"
         asked = request.query_params().get("revision", "")
@@ -135,9 +143,11 @@ class RunsDialect:
         if kind != "models":
             raise NotFound("kind of lineage", kind[:50], "There are models and datasets.")
         revision = self._resolve(tenant, "model", path, asked or "main")
+        stated = self._stating(tenant, path, revision)
         link = self._runs.origin_of(tenant, path, revision)
-        run = None if link is None else self._run_or_none(tenant, link["run"])
-        return {"model": path, "revision": revision, "origin": link, "run": run}
+        name = stated.get("run", "") if link is None else link["run"]
+        run = self._run_or_none(tenant, name) if name else None
+        return {"model": path, "revision": revision, "origin": link, "stated": stated, "run": run}
 
     def _run_or_none(self, tenant: str, run: str) -> Any:
         try:

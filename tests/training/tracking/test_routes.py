@@ -109,3 +109,17 @@ def test_what_is_not_a_run_is_said(client: httpx.Client, runs: list[dict[str, An
     assert client.get(f"{ROOT}/compare?runs={runs[0]['id']}").status_code == 400
     assert client.get(f"{ROOT}/lineage/spaces/acme/line").status_code == 404
     assert client.get(f"{ROOT}/runs?limit=0").status_code == 400
+
+
+def test_a_model_whose_card_was_edited_still_says_where_it_comes_from(
+    server: RunningServer, runs: list[dict[str, Any]], tmp_path: Path
+) -> None:
+    (tmp_path / "README.md").write_text("A line.")
+    server.craton("models", "push", str(tmp_path), "acme/line")
+    found = json.loads(server.craton("trace", "acme/line", "--json").stdout)
+    assert found["origin"] is None
+    assert found["stated"]["dataset"] == runs[0]["data"]
+    assert found["run"]["id"] == runs[0]["id"]
+    shown = server.craton("trace", "acme/line")
+    assert "this is what its model.json says" in shown.stderr
+    assert runs[0]["data"] in shown.stdout

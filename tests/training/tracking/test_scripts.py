@@ -25,6 +25,7 @@ from craton.jobs.queue import Jobs
 from craton.jobs.running import run as run_job
 from craton.store.database import Database
 from craton.training.tracking.reading import Runs
+from craton.training.tracking.recorder import forget_points
 from craton.training.tracking.scripts import HELD, Scripts
 from craton.training.tracking.telling import Begin, End, Line, Told, ToldPoint, points_of, told_by
 from tests.cli.conftest import Craton, inside
@@ -146,6 +147,18 @@ def test_whoever_asks_for_its_end_is_heard_by_the_program(world: World) -> None:
     assert not world.scripts.hear(TENANT, run.id, Told()).cancelling
     world.jobs.cancel(TENANT, run.id)
     assert world.scripts.hear(TENANT, run.id, Told()).cancelling
+
+
+def test_points_go_with_their_job_and_where_a_model_comes_from_stays(world: World) -> None:
+    world.jobs.forgetting(forget_points)
+    kept, old = world.begin(), world.begin(data="acme/rows@main")
+    for run in (kept, old):
+        world.scripts.hear(TENANT, run.id, Told(points=[ToldPoint("loss", 1.0, 0)]))
+    world.scripts.end(TENANT, old.id, End(0, model="acme/mine", revision="abc"))
+    assert world.jobs.sweep(world.now + 1) == 1
+    assert world.runs.after(TENANT, old.id, 0) == []
+    assert len(world.runs.after(TENANT, kept.id, 0)) == 1
+    assert world.runs.origin_of(TENANT, "acme/mine", "abc-in-full") is not None
 
 
 def test_bad_words_are_refused(world: World) -> None:

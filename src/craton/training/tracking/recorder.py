@@ -128,3 +128,8 @@ def insert_points(connection: Connection, job: Job, number: int, batch: list[Poi
         for place, point in enumerate(batch, number + 1)
     ]
     connection.execute(insert(points), rows)
+
+
+def forget_points(connection: Connection, tenant: str, job: str) -> None:
+    """With the job. The row of its facts stays: models are traced by it."""
+    connection.execute(delete(points).where((points.c.tenant == tenant) & (points.c.job == job)))
