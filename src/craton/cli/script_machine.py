@@ -1,19 +1,17 @@
-"""What is recorded of the machine, the interpreter and the source of a user's program."""
+"""What is recorded of the machine and the interpreter of a user's program."""
 
 from __future__ import annotations
 
 import os
 import resource
-import subprocess
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from craton.cli.source import said_by
 from craton.training.tracking.environment import Cost, environment
 
-PATIENCE = 20.0  # seconds
 MAX_LIBRARIES = 1_000
 PROBE = """
 import importlib.metadata, json, platform
@@ -27,18 +25,6 @@ def machine_of(command: Sequence[str]) -> dict[str, Any]:
     facts = environment()
     del facts["python"], facts["libraries"]  # of Craton's Python, which need not be the program's
     return facts | _interpreter(command[0])
-
-
-def source_of(folder: Path) -> dict[str, Any]:
-    """{"commit", "branch", "changed": files that differ from the commit}; empty outside a git checkout.
-
-    Where it came from is left out: such addresses may hold credentials."""
-    commit = _said_by("git", "-C", str(folder), "rev-parse", "HEAD")
-    if not commit:
-        return {}
-    branch = _said_by("git", "-C", str(folder), "rev-parse", "--abbrev-ref", "HEAD")
-    changed = _said_by("git", "-C", str(folder), "status", "--porcelain", "--untracked-files=no").splitlines()
-    return {"commit": commit, "branch": branch, "changed": len(changed)}
 
 
 class ChildCost:
@@ -60,17 +46,8 @@ def _interpreter(program: str) -> dict[str, Any]:
     if not os.path.basename(program).startswith("python"):
         return {}
     try:
-        found: dict[str, Any] = msgspec.json.decode(_said_by(program, "-c", PROBE))
+        found: dict[str, Any] = msgspec.json.decode(said_by(program, "-c", PROBE))
     except msgspec.DecodeError:
         return {}
     libraries = sorted(found["libraries"].items())
     return found | {"libraries": dict(libraries[:MAX_LIBRARIES])}
-
-
-def _said_by(*command: str) -> str:
-    """Its output; "" when it fails."""
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
-    except (OSError, subprocess.TimeoutExpired):
-        return ""
-    return done.stdout.strip() if done.returncode == 0 else ""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import urlencode
 
 import click
 
@@ -98,7 +98,12 @@ def _train_file(connection: Connection, file: Path, explain: bool, wait: bool, o
     if explain:
         show_explanation(connection.post(f"{ROUTE}/explain", document), as_json)
         return
-    job = connection.post(f"{ROUTE}?on={quote(on)}" if on else ROUTE, document)
+    from craton.cli.source import source_of
+
+    source = source_of(file.absolute().parent)
+    asked = {"on": on, "commit": source.get("commit"), "changed": source.get("changed")}
+    query = urlencode({name: value for name, value in asked.items() if value})
+    job = connection.post(f"{ROUTE}?{query}" if query else ROUTE, document)
     if not wait:
         print_json(job) if as_json else say(f"The run is the job {job['id']}: craton jobs logs {job['id']} --follow")
         return

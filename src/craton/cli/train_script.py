@@ -22,8 +22,9 @@ from craton.cli.environment import cleared, variables
 from craton.cli.errors import NoServer, ServerError
 from craton.cli.output import hint, print_fields, print_json, printable, say
 from craton.cli.script_child import Child
-from craton.cli.script_machine import ChildCost, machine_of, source_of
+from craton.cli.script_machine import ChildCost, machine_of
 from craton.cli.script_telling import ROUTE, Teller
+from craton.cli.source import source_of
 from craton.core.errors import CratonError, InvalidRequest, NotFound
 from craton.training.tracking.telling import Begin, End, told_by
 

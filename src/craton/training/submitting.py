@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from craton.core.errors import Unsupported
@@ -37,14 +37,18 @@ class Trainings:
         self._database, self._jobs, self._datasets, self._code = database, jobs, datasets, code
         self._clusters = clusters
 
-    async def submit(self, tenant: str, document: Any, on: str = "") -> Job:
-        """on: a cluster, "" for this machine. Raises InvalidRequest, NotFound for data that is not there
-        (or not read here, or a cluster that is not configured: Unsupported), Throttled."""
+    async def submit(self, tenant: str, document: Any, on: str = "", source: Mapping[str, Any] | None = None) -> Job:
+        """on: a cluster, "" for this machine. source: the git commit that the document is of, kept with the run.
+
+        Raises InvalidRequest, NotFound for data that is not there (or not read here, or a cluster that is not
+        configured: Unsupported), Throttled.
+        """
         if on and on not in self._clusters:
             raise Unsupported(f"Running on {on[:50]!r}", "The operator configures a cluster by [ray] in config.toml.")
         spec = self._read(document)
         pinned = await self._pinned(tenant, spec)
-        arguments = {"specification": document_of(spec), "pinned": pinned, **({ON: on} if on else {})}
+        arguments = {"specification": document_of(spec), "pinned": pinned}
+        arguments |= {name: value for name, value in ((ON, on), ("source", dict(source or {}))) if value}
         job = JobSpec(tenant, KIND, arguments, subject=subject_of(spec))
         return await asyncio.to_thread(self._submit, job)
 

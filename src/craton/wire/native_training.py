@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import re
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 import msgspec
 
 from craton.core.access import Action
-from craton.core.errors import NotFound
+from craton.core.errors import InvalidRequest, NotFound
 from craton.core.job import Job
 from craton.training.specification.explaining import Explanation
 from craton.wire.http import Handler, Reply, Request, Route, decode_json, json_reply
@@ -18,11 +20,15 @@ ROOT = "/api/craton/v1/trainings"
 KIND = "train"
 MAX_BODY = 1 << 20
 
+_COMMIT, _COUNT = re.compile("[0-9a-f]{7,64}"), re.compile("[0-9]{1,9}")
+
 
 class Trainings(Protocol):
     """What these routes need of `craton.training.submitting`."""
 
-    async def submit(self, tenant: str, document: Any, on: str = "") -> Job: ...
+    async def submit(
+        self, tenant: str, document: Any, on: str = "", source: Mapping[str, Any] | None = None
+    ) -> Job: ...
 
     async def explain(self, tenant: str, document: Any) -> Explanation: ...
 
@@ -52,9 +58,11 @@ class TrainingDialect:
         ]
 
     async def _submit(self, request: Request) -> Reply:
-        """?on=ray"""
-        tenant, on = request.authenticated.tenant, request.query_params().get("on", "")
-        job = await self._trainings.submit(tenant, decode_json(request.body), on)
+        """?on=ray&commit=ID&changed=FILES: where it runs; the git commit that its specification is of, and how many
+        files differ from it."""
+        given, tenant = request.query_params(), request.authenticated.tenant
+        document, source = decode_json(request.body), _source(given)
+        job = await self._trainings.submit(tenant, document, given.get("on", ""), source)
         return json_reply(202, shown(job))
 
     async def _explain(self, request: Request) -> Reply:
@@ -65,6 +73,15 @@ class TrainingDialect:
         if job.kind != KIND:
             raise NotFound("training", job.id)
         return json_reply(200, shown(job))
+
+
+def _source(given: Mapping[str, str]) -> dict[str, Any]:
+    commit, changed = given.get("commit", ""), given.get("changed", "0")
+    if commit and _COMMIT.fullmatch(commit) is None:
+        raise InvalidRequest("must be the id of a git commit", "commit")
+    if _COUNT.fullmatch(changed) is None:
+        raise InvalidRequest("must be a number of files", "changed")
+    return {"commit": commit, "changed": int(changed)} if commit else {}
 
 
 def shown(job: Job) -> dict[str, Any]:

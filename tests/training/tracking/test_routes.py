@@ -41,7 +41,8 @@ def runs(server: RunningServer, client: httpx.Client, tmp_path_factory: pytest.T
     server.craton("datasets", "add", "acme/lines", str(rows))
     first = client.post(f"{ROOT}/trainings", json=SPEC).raise_for_status().json()["id"]
     second = SPEC | {"seed": 3, "output": {}}
-    return [ended(client, first), ended(client, client.post(f"{ROOT}/trainings", json=second).json()["id"])]
+    again = client.post(f"{ROOT}/trainings?commit=c0ffee1&changed=2", json=second).raise_for_status().json()["id"]
+    return [ended(client, first), ended(client, again)]
 
 
 def ended(client: httpx.Client, run: str) -> dict[str, Any]:
@@ -101,6 +102,13 @@ def test_a_model_leads_to_its_data_and_data_to_its_models(server: RunningServer,
     absent = server.craton("trace", "acme/nothing", check=False)
     assert absent.returncode == 1
     assert "no" in absent.stderr.lower()
+
+
+def test_a_run_keeps_the_commit_that_it_is_of(client: httpx.Client, runs: list[dict[str, Any]]) -> None:
+    assert [run["facts"]["source"] for run in runs] == [{}, {"commit": "c0ffee1", "changed": 2}]
+    for bad in ("commit=main", "commit=c0ffee1&changed=some"):
+        assert client.post(f"{ROOT}/trainings?{bad}", json=SPEC).status_code == 400
+    assert client.post(f"{ROOT}/trainings?on=ray", json=SPEC).status_code >= 400  # none is configured
 
 
 def test_what_is_not_a_run_is_said(client: httpx.Client, runs: list[dict[str, Any]]) -> None:

@@ -10,6 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from itertools import count
+from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx
@@ -19,6 +20,7 @@ from craton.app.jobs import handlers
 from craton.app.platform import Platform
 from craton.cli.jobs_compare import sparkline
 from craton.cli.script_child import Lines
+from craton.cli.source import source_of
 from craton.core.errors import Conflict, InvalidRequest, NotFound, TooLarge
 from craton.core.job import Job
 from craton.jobs.queue import Jobs
@@ -257,6 +259,23 @@ def test_a_program_of_ones_own_ends_as_a_model(run: Craton, client: httpx.Client
     assert "acme/handmade" in run("trace", "datasets/acme/seen").stdout
     shown = run("trace", "acme/handmade").stdout
     assert f"datasets/acme/seen@{rows}" in shown
+
+
+def test_a_folder_is_known_by_its_commit(tmp_path: Path) -> None:
+    assert source_of(tmp_path) == {}
+
+    def git(*words: str) -> None:
+        names = ("-c", "user.name=me", "-c", "user.email=me@example.com")
+        subprocess.run(["git", "-C", str(tmp_path), *names, *words], check=True, capture_output=True)
+
+    git("init", "--initial-branch", "work")
+    (tmp_path / "train.py").write_text("print(1)")
+    git("add", ".")
+    git("commit", "--message", "one")
+    found = source_of(tmp_path)
+    assert (len(found.pop("commit")), found) == (40, {"branch": "work", "changed": 0})
+    (tmp_path / "train.py").write_text("print(2)")
+    assert source_of(tmp_path)["changed"] == 1
 
 
 def test_curves_are_shown_as_bars() -> None:

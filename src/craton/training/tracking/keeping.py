@@ -18,7 +18,12 @@ class Facts:
 
     def __init__(self, running: Running) -> None:
         self._running, self._cost = running, Cost()
-        self._facts: dict[str, Any] = {"environment": environment(), "parameters": {}, "cost": {}}
+        self._facts: dict[str, Any] = {
+            "environment": environment(),
+            "source": running.job.arguments.get("source") or {},
+            "parameters": {},
+            "cost": {},
+        }
 
     def begin(self, dataset: str, revision: str) -> None:
         """dataset: namespace/name, "" where there is none in the hub. An earlier attempt's row is replaced."""
