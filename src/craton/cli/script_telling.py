@@ -17,6 +17,7 @@ EVERY = 0.5  # seconds
 ALIVE = 3.0  # seconds, after which the server is told that there is nothing new
 TIMEOUT = 30.0
 MAX_POINTS, MAX_LINES = 5_000, 500  # at once
+MAX_WAITING = 10_000  # lines: the server keeps no more of a run either
 MAX_MESSAGE = 4_000  # characters of a line
 
 
@@ -29,6 +30,7 @@ class Teller:
         self._lock = threading.Lock()
         self._points: list[ToldPoint] = []
         self._lines: list[Line] = []
+        self._left_out = 0  # lines that came faster than they could be sent
         self._parameters: dict[str, Any] = {}
         self._heard = time.monotonic()
         self._closed = threading.Event()
@@ -45,9 +47,16 @@ class Teller:
             self._parameters |= told.parameters
 
     def line(self, message: str) -> None:
-        if message.strip():
-            with self._lock:
-                self._lines.append(Line(message[:MAX_MESSAGE]))
+        if not message.strip():
+            return
+        with self._lock:
+            if len(self._lines) >= MAX_WAITING:
+                self._left_out += 1
+                return
+            if self._left_out:
+                self._lines.append(Line(f"{self._left_out:,} lines are left out here.", "warning"))
+                self._left_out = 0
+            self._lines.append(Line(message[:MAX_MESSAGE]))
 
     def close(self, patience: float) -> bool:
         """Sends what waits, and tries so many seconds. Whether the server has heard all."""
