@@ -32,6 +32,8 @@ class Teller:
         self._lines: list[Line] = []
         self._left_out = 0  # lines that came faster than they could be sent
         self._parameters: dict[str, Any] = {}
+        self._sending: Told | None = None  # until it was heard: then it is known to be kept once
+        self._batch = 0
         self._heard = time.monotonic()
         self._closed = threading.Event()
         self.cancelled, self.lost = threading.Event(), ""
@@ -82,23 +84,26 @@ class Teller:
 
     def _send(self) -> bool:
         """Whether it was heard."""
-        with self._lock:
-            points, lines, parameters = self._points[:MAX_POINTS], self._lines[:MAX_LINES], dict(self._parameters)
-        body = msgspec.json.encode(Told(points, parameters, lines))
+        if self._sending is None:
+            self._batch += 1
+            with self._lock:
+                points, lines = self._points[:MAX_POINTS], self._lines[:MAX_LINES]
+                self._sending = Told(self._batch, points, dict(self._parameters), lines)
+        told = self._sending
+        headers = {"content-type": "application/json"}
         try:
-            response = self._client.post(self._path, content=body, headers={"content-type": "application/json"})
+            response = self._client.post(self._path, content=msgspec.json.encode(told), headers=headers)
         except httpx.HTTPError:
             return False
-        if response.is_success:
-            if msgspec.json.decode(response.content)["cancelling"]:
-                self.cancelled.set()
-            with self._lock:
-                del self._points[: len(points)], self._lines[: len(lines)]
-                self._parameters = {
-                    name: value for name, value in self._parameters.items() if parameters.get(name, ...) != value
-                }
-            self._heard = time.monotonic()
-            return True
-        if response.status_code < 500 and response.status_code != 429:
-            self.lost = error_sentence(response.status_code, response.content)
-        return False
+        if not response.is_success:
+            if response.status_code < 500 and response.status_code != 429:
+                self.lost = error_sentence(response.status_code, response.content)
+            return False
+        if msgspec.json.decode(response.content)["cancelling"]:
+            self.cancelled.set()
+        with self._lock:
+            del self._points[: len(told.points)], self._lines[: len(told.lines)]
+            unsaid = [name for name, value in self._parameters.items() if told.parameters.get(name, ...) != value]
+            self._parameters = {name: self._parameters[name] for name in unsaid}
+        self._sending, self._heard = None, time.monotonic()
+        return True

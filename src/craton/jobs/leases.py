@@ -97,9 +97,13 @@ class Leases:
         """The lease of a job that was held from its beginning. Writing under it raises JobLost if it is gone."""
         return Lease(job, HELD_FENCE)
 
-    def hold_on(self, connection: Connection, lease: Lease, seconds: float) -> None:
-        """In a transaction of `writing`."""
-        self._set(connection, lease, lease_until=self._clock() + seconds)
+    def hold_on(self, connection: Connection, lease: Lease, seconds: float, state: Json | None = None) -> Json | None:
+        """In a transaction of `writing`. state: kept in the place of the one that there is, which is returned."""
+        of_job = is_job(lease.job.tenant, lease.job.id)
+        before = connection.execute(select(table.c.state).where(of_job)).scalar_one()
+        changed = {} if state is None else {"state": encode(state, "the state of a job", MAX_STATE)}
+        self._set(connection, lease, lease_until=self._clock() + seconds, **changed)
+        return decode(before)
 
     @contextmanager
     def writing(self, lease: Lease) -> Iterator[Connection]:

@@ -163,6 +163,16 @@ def test_points_go_with_their_job_and_where_a_model_comes_from_stays(world: Worl
     assert world.runs.origin_of(TENANT, "acme/mine", "abc-in-full") is not None
 
 
+def test_what_is_sent_again_is_kept_once(world: World) -> None:
+    """A tracker whose answer was lost cannot know whether it was heard."""
+    run = world.begin()
+    for batch in (1, 1, 2, 1, 2):
+        step = ToldPoint("loss", 1.0, batch)
+        world.scripts.hear(TENANT, run.id, Told(batch, [step], lines=[Line(f"batch {batch}")]))
+    assert world.runs.curve(TENANT, run.id, "loss").steps == [1, 2]
+    assert [event.message for event in world.jobs.events(TENANT, run.id)] == ["batch 1", "batch 2"]
+
+
 def test_bad_words_are_refused(world: World) -> None:
     with pytest.raises(NotFound, match="dataset"):
         world.begin(data="acme/absent@main")

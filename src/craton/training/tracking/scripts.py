@@ -73,13 +73,10 @@ class Scripts:
         TooLarge."""
         lease, leases = self._lease(tenant, run), self._jobs.leases
         with _owned(run), leases.writing(lease) as connection:
-            leases.hold_on(connection, lease, HELD)
-            if told.points:
-                self._keep(connection, lease.job, told.points)
-            if told.parameters:
-                self._change(connection, lease.job, {"parameters": told.parameters})
-            for line in told.lines:
-                append_event(connection, tenant, run, self._clock(), line.level, line.message)
+            last = (leases.hold_on(connection, lease, HELD) or {}).get("batch", 0)
+            if not told.batch or told.batch > last:
+                self._take_in(connection, lease.job, told)
+                leases.hold_on(connection, lease, HELD, {"batch": max(told.batch, last)})
         return Heard("running", self._jobs.get(tenant, run).cancelling)
 
     def end(self, tenant: str, run: str, ended: End) -> Job:
@@ -112,6 +109,14 @@ class Scripts:
         if job.kind != KIND:
             raise NotFound("run of a script", run)
         return self._jobs.leases.first(job)
+
+    def _take_in(self, connection: Connection, job: Job, told: Told) -> None:
+        if told.points:
+            self._keep(connection, job, told.points)
+        if told.parameters:
+            self._change(connection, job, {"parameters": told.parameters})
+        for line in told.lines:
+            append_event(connection, job.tenant, job.id, self._clock(), line.level, line.message)
 
     def _keep(self, connection: Connection, job: Job, told: list[ToldPoint]) -> None:
         mine = (points.c.tenant == job.tenant) & (points.c.job == job.id)

@@ -55,8 +55,10 @@ class Line(Struct, frozen=True, forbid_unknown_fields=True):
 
 
 class Told(Struct, frozen=True, forbid_unknown_fields=True):
-    """An empty one says no more than that it still runs."""
+    """An empty one says no more than that it still runs. batch: ascends from 1; one that was heard already (its answer
+    was lost on its way) is not kept twice. 0: whatever it is, it is kept."""
 
+    batch: Annotated[int, Meta(ge=0, le=MAX_STEP)] = 0
     points: Annotated[list[ToldPoint], Meta(max_length=10_000)] = []
     parameters: Json = {}
     lines: Annotated[list[Line], Meta(max_length=1_000)] = []
