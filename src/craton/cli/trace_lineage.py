@@ -12,7 +12,7 @@ from craton.cli.output import human_time, print_fields, print_json, print_table,
 
 ROUTE = "/api/craton/v1/lineage"
 SHOWN = 20  # libraries
-_NAMED = re.compile(r"(?P<kind>datasets/|models/)?(?P<path>[^/@\s]+/[^/@\s]+)(?:@(?P<revision>\S+))?")
+_NAMED = re.compile(r"(?P<kind>datasets/|models/)?(?P<path>\w[\w.-]*/\w[\w.-]*)(?:@(?P<revision>\S+))?")
 
 
 def names_repository(text: str) -> bool:
