@@ -179,7 +179,7 @@ class Worker:
             self._set("starting")
             try:
                 return await self._begin_life(), failures
-            except (CratonError, OSError) as error:
+            except Exception as error:  # whatever it is: without a next try, calls would wait for ever
                 failures += 1
                 self._reason = _reason(error)
                 log.warning("the worker of %s did not start again: %s", self._spec.model, self._reason)
