@@ -99,7 +99,7 @@ class Cache:
         """Raises StorageFull when that takes what was just handed out."""
         with (self._folder / _LOCK).open("ab") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            found = [(path, path.stat()) for path in self._files()]
+            found = [*self._files()]
             total = sum(seen.st_size for _, seen in found) + size
             for path, seen in sorted(found, key=lambda it: it[1].st_atime):
                 if total <= self._limit:
@@ -110,10 +110,12 @@ class Cache:
             if total > self._limit:
                 raise StorageFull("The local cache of blobs is too small for what is in use: see [blobs] cache.")
 
-    def _files(self) -> Iterator[Path]:
+    def _files(self) -> Iterator[tuple[Path, os.stat_result]]:
+        """Without those that another writer renamed or removed while the folder was read."""
         for entry in os.scandir(self._folder):
-            if entry.name != _LOCK and entry.is_file():
-                yield Path(entry.path)
+            with suppress(FileNotFoundError):
+                if entry.name != _LOCK and entry.is_file():
+                    yield Path(entry.path), entry.stat()
 
 
 def _hash(path: Path) -> str:
