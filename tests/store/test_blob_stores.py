@@ -285,3 +285,23 @@ def test_whoever_must_know_is_told_what_another_process_did_a_moment_ago(s3: Ser
     theirs.store.remove(digest)
     assert not mine.store.exists(digest, fresh=True)
     assert not mine.store.exists(digest), "and remembers it"
+
+
+def test_files_that_go_while_the_cache_is_measured_fail_nobody(tmp_path: Path) -> None:
+    cache = Cache(tmp_path / "cache", 2**40)
+    failed: list[BaseException] = []
+
+    def fill(number: int) -> None:
+        try:
+            for _ in range(60):
+                with cache.filling([b"%d" % number] * 10):
+                    pass
+        except BaseException as error:
+            failed.append(error)
+
+    threads = [threading.Thread(target=fill, args=(number,)) for number in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failed == []
