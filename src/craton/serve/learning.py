@@ -99,7 +99,7 @@ class LearningEngine:
         self._life: int | None = None
         self._unsaved = 0
         self._saving = asyncio.Lock()
-        self._renewing = asyncio.Lock()
+        self._renewal: asyncio.Task[None] | None = None
         self._snapshot: asyncio.Task[None] | None = None
 
     @property
@@ -154,6 +154,8 @@ class LearningEngine:
     async def close(self) -> None:
         """Keeps what was learned, then ends the worker. Whoever asks for the model meanwhile waits (`Lines.live`)."""
         self._line.open.clear()
+        if self._renewal is not None:
+            await asyncio.wait([self._renewal])
         try:
             await self._save_by_itself()
         finally:
@@ -162,11 +164,14 @@ class LearningEngine:
             self._line.open.set()
 
     async def _living(self) -> Worker:
-        """A worker that died has started again from the revision that it was loaded from: an old one by now."""
-        if self._current.pid != self._life:
-            async with self._renewing:
-                if self._current.pid != self._life:
-                    await self.renew()
+        """A worker that died has started again from the revision that it was loaded from: an old one by now.
+
+        Whoever asked first may leave: the others wait for the same renewal. One that failed is tried again.
+        """
+        if self._worker is None or self._worker.pid != self._life:
+            if self._renewal is None or self._renewal.done():
+                self._renewal = asyncio.create_task(self.renew())
+            await asyncio.shield(self._renewal)
         return self._current
 
     async def _save_by_itself(self) -> None:

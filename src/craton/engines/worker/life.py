@@ -78,7 +78,10 @@ class Life:
         )
         self._connection.send(Load(spec, self._settings.window))
         try:
-            await asyncio.wait_for(self._ready, self._settings.load_seconds)
+            # Not wait_for: before Python 3.12 it loses a cancellation that comes together with the result, and whoever
+            # closes a worker just as it is ready would wait for ever.
+            async with asyncio.timeout(self._settings.load_seconds):
+                await self._ready
         except TimeoutError:
             seconds = f"{self._settings.load_seconds:g} seconds"
             raise ModelUnavailable(self._model, f"loading took longer than {seconds}") from None
@@ -114,7 +117,8 @@ class Life:
         waited = 0.0
         while True:
             try:
-                await asyncio.wait_for(self._gone.wait(), self._settings.ping_seconds)
+                async with asyncio.timeout(self._settings.ping_seconds):
+                    await self._gone.wait()
             except TimeoutError:
                 waited += self._settings.ping_seconds
             if self._heard or self._gone.is_set():

@@ -46,7 +46,8 @@ class Life:
             sock = life._process.sock
             life._connection = await Connection[ChildFrame].open(sock, ChildFrame, life._received, life._closed)
             life._connection.send(Begin(folder, settings))
-            await asyncio.wait_for(life._ready, settings.start_seconds)
+            async with asyncio.timeout(settings.start_seconds):
+                await life._ready
         except TimeoutError:
             await life.end(0.0)
             raise Gone from None
