@@ -11,7 +11,6 @@ from pathlib import Path
 from typing import Any, Literal
 
 from craton.core.job import JobLost, Progress, Running
-from craton.training.protocol import Trained
 from craton.training.tracking.keeping import Facts
 from craton.training.tracking.recorder import Recorder
 
@@ -69,9 +68,6 @@ class JobRun:
         self._checked_out.append(str(folder))
         self._checkout(kind, ref, folder)
         return folder
-
-    def figures(self, trained: Trained) -> None:
-        """They are in the artifact's report."""
 
     def close(self, *, succeeded: bool) -> None:
         with suppress(JobLost):  # then another attempt keeps what it tells

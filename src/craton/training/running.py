@@ -67,10 +67,6 @@ class TrackedRun(Run, Protocol):
 
     def published(self, model: str, revision: str) -> None: ...
 
-    def figures(self, trained: Trained) -> None:
-        """Takes the final figures and pictures in."""
-        ...
-
     def close(self, *, succeeded: bool) -> None: ...
 
 
@@ -161,7 +157,6 @@ class _Training:
                 trained.figures.extend(report(spec, tables_, trained, run))
             for name, value in trained.metrics.items():
                 run.metric(name, value)
-            run.figures(trained)
             write_report(folder, spec, trained, tables_, lineage, run.warnings, manifest)
             if trained.predictor is not None:
                 trial.end()

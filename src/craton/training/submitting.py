@@ -15,10 +15,10 @@ from craton.training.data.hub import HubDatasets
 from craton.training.data.refs import DatasetRef, read_ref
 from craton.training.specification.explaining import Explanation, explain
 from craton.training.specification.methods import Reinforcement, Specification
+from craton.training.specification.names import SPACES
 from craton.training.specification.reading import document_of, method_of, read
 
 KIND = "train"
-SPACES = "spaces/"  # how the environment of a repository is named
 
 
 class Trainings:

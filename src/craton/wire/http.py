@@ -156,6 +156,15 @@ def is_deep(body: bytes) -> bool:
     return bool(skeleton)
 
 
+def whole_number(given: Mapping[str, str], name: str, default: int, least: int, most: int) -> int:
+    """A query parameter. Raises InvalidRequest."""
+    text = given.get(name, str(default))
+    number = int(text) if text.isascii() and text.isdigit() and len(text) < 12 else -1
+    if not least <= number <= most:
+        raise InvalidRequest(f"must be a whole number from {least} to {most}", name)
+    return number
+
+
 def encode_json(value: Any) -> bytes:
     return msgspec.json.encode(value)
 

@@ -11,7 +11,7 @@ import msgspec
 from craton.core.access import Action
 from craton.core.errors import InvalidRequest
 from craton.core.job import Job, JobEvent, JobStatus
-from craton.wire.http import Handler, Reply, Request, Route, json_reply
+from craton.wire.http import Handler, Reply, Request, Route, json_reply, whole_number
 from craton.wire.openai.errors import write_error
 
 MAX_PAGE = 1000
@@ -70,7 +70,7 @@ class JobsDialect:
             request.authenticated.tenant,
             msgspec.convert(statuses, list[JobStatus]),
             given.get("kind", ""),
-            _whole(given, "limit", 50, 1, MAX_PAGE),
+            whole_number(given, "limit", 50, 1, MAX_PAGE),
             given.get("cursor", ""),
         )
         return json_reply(200, {"jobs": [_shown(job) for job in page.jobs], "cursor": page.cursor})
@@ -82,7 +82,10 @@ class JobsDialect:
     async def _events(self, request: Request) -> Reply:
         """?after=NUMBER&limit=1000"""
         given = request.query_params()
-        after, limit = _whole(given, "after", 0, 0, 2**31 - 1), _whole(given, "limit", MAX_PAGE, 1, MAX_PAGE)
+        after, limit = (
+            whole_number(given, "after", 0, 0, 2**31 - 1),
+            whole_number(given, "limit", MAX_PAGE, 1, MAX_PAGE),
+        )
         tenant = request.authenticated.tenant
         events = await asyncio.to_thread(self._jobs.events, tenant, request.params["id"], after, limit)
         return json_reply(200, {"events": events})
@@ -97,11 +100,3 @@ def _shown(job: Job) -> dict[str, Any]:
     shown: dict[str, Any] = msgspec.to_builtins(job)
     del shown["arguments"]
     return shown
-
-
-def _whole(given: dict[str, str], name: str, default: int, least: int, most: int) -> int:
-    text = given.get(name, str(default))
-    number = int(text) if text.isascii() and text.isdigit() and len(text) < 12 else -1
-    if not least <= number <= most:
-        raise InvalidRequest(f"must be a whole number from {least} to {most}", name)
-    return number

@@ -17,8 +17,8 @@ from typing import Any, Literal, Protocol
 import msgspec
 
 from craton.core.access import Action
-from craton.core.errors import InvalidRequest, NotFound
-from craton.wire.http import Handler, Reply, Request, Route, json_reply
+from craton.core.errors import NotFound
+from craton.wire.http import Handler, Reply, Request, Route, json_reply, whole_number
 from craton.wire.openai.errors import write_error
 from craton.wire.sse import HEADERS, named
 
@@ -84,7 +84,7 @@ class RunsDialect:
 
     async def _list(self, request: Request) -> Reply:
         given = request.query_params()
-        limit = _whole(given, "limit", 50, 1, 1000)
+        limit = whole_number(given, "limit", 50, 1, 1000)
         runs, cursor = await asyncio.to_thread(
             self._runs.recent, request.authenticated.tenant, limit, given.get("cursor", "")
         )
@@ -95,7 +95,7 @@ class RunsDialect:
         return json_reply(200, await asyncio.to_thread(self._runs.get, tenant, request.params["id"]))
 
     async def _curve(self, request: Request) -> Reply:
-        tenant, most = request.authenticated.tenant, _whole(request.query_params(), "points", 500, 2, 10_000)
+        tenant, most = request.authenticated.tenant, whole_number(request.query_params(), "points", 500, 2, 10_000)
         run = await asyncio.to_thread(self._runs.resolve, tenant, request.params["id"])
         return json_reply(200, await asyncio.to_thread(self._runs.curve, tenant, run, request.params["name"], most))
 
@@ -104,7 +104,7 @@ class RunsDialect:
         return json_reply(200, await asyncio.to_thread(self._runs.compare, request.authenticated.tenant, names))
 
     async def _live(self, request: Request) -> Reply:
-        tenant, last = request.authenticated.tenant, _whole(request.query_params(), "after", 0, 0, 2**31 - 1)
+        tenant, last = request.authenticated.tenant, whole_number(request.query_params(), "after", 0, 0, 2**31 - 1)
         run = await asyncio.to_thread(self._runs.resolve, tenant, request.params["id"])
         return Reply(200, self._points(tenant, run, last), dict(HEADERS))
 
@@ -154,11 +154,3 @@ class RunsDialect:
             return self._runs.get(tenant, run)
         except NotFound:
             return None
-
-
-def _whole(given: dict[str, str], name: str, default: int, least: int, most: int) -> int:
-    text = given.get(name, str(default))
-    value = int(text) if text.isascii() and text.isdigit() and len(text) < 12 else -1
-    if not least <= value <= most:
-        raise InvalidRequest(f"must be a whole number from {least} to {most}", name)
-    return value

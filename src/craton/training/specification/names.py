@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+SPACES = "spaces/"
+"""How an environment that lies in a repository begins."""
+
 CLASSIFICATION_METRICS = (
     "accuracy",
     "average_precision",

@@ -13,6 +13,7 @@ from craton.core.errors import CratonError, InvalidRequest
 from craton.training.methods.reinforcement.remote import Remote, environment
 from craton.training.protocol import Run
 from craton.training.specification.methods import Reinforcement
+from craton.training.specification.names import SPACES
 from craton.training.specification.suggesting import unknown
 
 if TYPE_CHECKING:
@@ -21,7 +22,6 @@ if TYPE_CHECKING:
     Environment = gymnasium.Env[Any, Any]
 
 _ID = re.compile(r"[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)?-v\d+|[A-Za-z0-9_.-]+")
-SPACES = "spaces/"
 
 
 def maker(spec: Reinforcement, run: Run) -> Callable[[bool], Environment]:
