@@ -125,7 +125,8 @@ class LocalExecutor:
             except Exception:
                 log.exception("looking for jobs failed; it is tried again")
             try:
-                await asyncio.wait_for(self._news.wait(), pause)
+                async with asyncio.timeout(pause):
+                    await self._news.wait()
                 pause = SOON
             except TimeoutError:
                 pause = min(POLL, pause * 2)

@@ -113,7 +113,8 @@ class RayProcess:
                 except JobLost:
                     self.kill()
             try:
-                await asyncio.wait_for(self._left.wait(), POLL)
+                async with asyncio.timeout(POLL):
+                    await self._left.wait()
             except TimeoutError:
                 continue
         if self._killing is not None:

@@ -91,7 +91,8 @@ class Deliverer:
             except Exception:
                 log.exception("the queue of webhooks cannot be read")
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._settled.wait(), self._idle)
+                async with asyncio.timeout(self._idle):
+                    await self._settled.wait()
 
     def _forget(self, task: asyncio.Task[None]) -> None:
         self._busy.pop(task, None)

@@ -89,7 +89,8 @@ class Syncing:
             if found:
                 busy_until = now + STAYS_BUSY
             with suppress(TimeoutError):
-                await asyncio.wait_for(self._woken.wait(), BUSY if now < busy_until else IDLE)
+                async with asyncio.timeout(BUSY if now < busy_until else IDLE):
+                    await self._woken.wait()
 
     async def _work(self, key: Key) -> None:
         try:
