@@ -13,7 +13,7 @@ from sqlalchemy import Connection, inspect, text
 from craton.core.errors import Conflict
 from craton.store.database import Database
 
-HEAD = "0008"  # the newest of these scripts
+HEAD = "0011"  # the newest of these scripts
 
 
 def upgrade(database: Database) -> None:

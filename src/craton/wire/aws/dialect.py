@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from urllib.parse import unquote
 
 from craton.core.errors import CratonError, Unsupported
 from craton.knowledge.protocol import Knowledge
 from craton.serve.inference import Predicting
-from craton.wire.aws.bedrock import Bedrock
+from craton.wire.aws.bedrock.foundation_models import FoundationModelOperations
 from craton.wire.aws.bedrock_agent import BedrockAgent
 from craton.wire.aws.bedrock_agent_runtime import BedrockAgentRuntime
 from craton.wire.aws.bedrock_runtime import BedrockRuntime
@@ -26,7 +26,8 @@ HINT = "docs/operations.md lists what Craton does."
 
 class AwsDialect:
     """serving: the way to the models. knowledge: the knowledge bases. models: by service name, the installed
-    botocore's when left out."""
+    botocore's when left out. more: handlers of what is built beside these, by service.
+    """
 
     name = "aws"
 
@@ -36,16 +37,19 @@ class AwsDialect:
         knowledge: Knowledge | None = None,
         models: Mapping[str, ServiceModel] | None = None,
         monotonic: Callable[[], float] = time.perf_counter,
+        more: Iterable[tuple[str, Mapping[str, Handle]]] = (),
     ) -> None:
         self.services = {name: Service(model) for name, model in (models or load_models(RUNNING_SERVICES)).items()}
-        self._handlers: dict[str, Mapping[str, Handle]] = {
-            "bedrock": Bedrock(serving).handlers,
-            "bedrock-runtime": BedrockRuntime(serving, monotonic).handlers,
-            "sagemaker-runtime": SageMakerRuntime(serving).handlers,
+        self._handlers: dict[str, dict[str, Handle]] = {
+            "bedrock": {**FoundationModelOperations(serving).handlers},
+            "bedrock-runtime": {**BedrockRuntime(serving, monotonic).handlers},
+            "sagemaker-runtime": {**SageMakerRuntime(serving).handlers},
         }
         if knowledge is not None:
             self._handlers["bedrock-agent"] = BedrockAgent(knowledge).handlers
             self._handlers["bedrock-agent-runtime"] = BedrockAgentRuntime(knowledge).handlers
+        for service, handlers in more:
+            self._handlers[service] |= handlers
 
     def routes(self) -> list[Route]:
         """One for each operation in the models; those that Craton cannot do refuse by name."""

@@ -1,10 +1,11 @@
-"""The service bedrock: the control plane. Here: which models there are."""
+"""Which models there are."""
 
 from __future__ import annotations
 
 from craton.core.chat import Json
 from craton.core.model import ModelInfo
 from craton.serve.inference import Serving
+from craton.wire.aws.handling import Handle
 from craton.wire.aws.names import model_arn, model_name
 from craton.wire.aws.service import Operation
 from craton.wire.aws.sigv4 import claimed_region
@@ -13,12 +14,12 @@ from craton.wire.http import Reply, Request
 _OUTPUTS = {"chat": "TEXT", "embed": "EMBEDDING"}
 
 
-class Bedrock:
+class FoundationModelOperations:
     """Handlers by operation name."""
 
     def __init__(self, serving: Serving) -> None:
         self._serving = serving
-        self.handlers = {
+        self.handlers: dict[str, Handle] = {
             "ListFoundationModels": self.list_foundation_models,
             "GetFoundationModel": self.get_foundation_model,
         }

@@ -1,0 +1,1 @@
+"""Many invocations at once, as jobs behind the interactive traffic."""

@@ -1,0 +1,1 @@
+"""Foundation models tuned: one module for what they share, one for each method."""
