@@ -7,6 +7,10 @@ HOST ?= 127.0.0.1
 PORT ?= 8000
 TEST_STARTERS := $(CURDIR)/build/starters
 WORKERS ?= 2
+PYTEST = CRATON_TEST_STARTERS=$(TEST_STARTERS) $(BIN)/python -m pytest -q
+# What failed is run again without anything beside it: two cores shared by real servers, workers and jobs make clocks
+# run out. What is broken fails again; three such, and there is no need to see more.
+AGAIN := --last-failed --last-failed-no-failures none --maxfail 3
 
 .PHONY: run test lint bench compat proof mission lock clean
 
@@ -16,7 +20,7 @@ run: $(VENV)/.run  ## install, fetch the starter models, serve, answer from the 
 
 test: $(VENV)/.test lint  ## everything: lint, types, tests
 	$(BIN)/python tests/fetch_starters.py $(TEST_STARTERS)
-	CRATON_TEST_STARTERS=$(TEST_STARTERS) $(BIN)/python -m pytest -q -n $(WORKERS) --dist loadfile $(ARGS)
+	$(PYTEST) -n $(WORKERS) --dist loadfile $(ARGS) || { echo "Failed beside others; once more, alone:"; $(PYTEST) $(AGAIN); }
 
 lint: $(VENV)/.test  ## ruff and the type checker
 	$(BIN)/ruff check .
