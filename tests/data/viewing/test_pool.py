@@ -139,9 +139,9 @@ async def test_an_idle_reader_is_ended(desk: Desk) -> None:
     pool = TablePool(1, ViewLimits(idle_seconds=0.05))
     try:
         await look(pool, path)
-        (child,) = pool._children
+        (child,) = pool._pool._children
         for _ in range(1000):
-            if not pool._children:
+            if not pool._pool._children:
                 break
             await asyncio.sleep(0.01)
         assert not child.alive

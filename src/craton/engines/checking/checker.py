@@ -16,12 +16,14 @@ from collections.abc import Awaitable, Callable
 
 from msgspec import Struct
 
-from craton.children.connection import Connection
+from craton.children.asker import Asker, Died
 from craton.children.process import Process
 from craton.core.chat import ChatRequest, Json
 from craton.core.errors import InvalidRequest, ModelUnavailable
 from craton.engines.checking.bounds import check_bounds
-from craton.engines.checking.frames import Check, ChildFrame, Kind, Started, Verdict
+from craton.engines.checking.frames import Check, ChildFrame, Kind, Verdict
+
+Child = Asker[ChildFrame, str]
 
 log = logging.getLogger(__name__)
 
@@ -53,7 +55,7 @@ class Checker:
         self._limits = limits or CheckLimits()
         self._spawn = spawn or spawn_child
         self._places = asyncio.Semaphore(self._limits.children)
-        self._idle: list[_Child] = []
+        self._idle: list[Child] = []
         self._verdicts: OrderedDict[bytes, str] = OrderedDict()
         self._warming: asyncio.Task[None] | None = None
         self._closed = False
@@ -112,24 +114,24 @@ class Checker:
     async def _ask(self, check: Check) -> tuple[str, bool]:
         """The verdict, and whether it would be the same next time."""
         child = await self._take()
-        child.checks += 1
         try:
-            reason = await asyncio.wait_for(child.ask(check), self._limits.wall_seconds)
+            async with asyncio.timeout(self._limits.wall_seconds):
+                reason = await child.ask(check, _verdict)
         except TimeoutError:
             await self._replace(child)
             return "it takes too long to compile", False
-        except _Died:
+        except Died:
             return _reason_of_death(await self._replace(child)), True
         except BaseException:
             await self._replace(child)
             raise
-        if child.checks >= self._limits.checks_per_child or self._closed:
+        if child.asked >= self._limits.checks_per_child or self._closed:
             await self._replace(child)
         else:
             self._idle.append(child)
         return reason, True
 
-    async def _take(self) -> _Child:
+    async def _take(self) -> Child:
         """An idle child that lives, the one that is being warmed, or a new one."""
         if not self._idle and self._warming is not None:
             await asyncio.wait([self._warming])
@@ -140,10 +142,10 @@ class Checker:
             await child.end()
         return await self._new_child()
 
-    async def _new_child(self) -> _Child:
-        return await _Child.start(await self._spawn(self._limits.megabytes))
+    async def _new_child(self) -> Child:
+        return await Child.start(await self._spawn(self._limits.megabytes), ChildFrame, "the checking process")
 
-    async def _replace(self, child: _Child) -> int:
+    async def _replace(self, child: Child) -> int:
         if not self._closed and self._warming is None:
             self._warming = asyncio.create_task(self._warm())
         return await child.end()
@@ -161,58 +163,8 @@ async def spawn_child(megabytes: int) -> Process:
     return await Process.spawn("craton.engines.checking.child", (str(megabytes),))
 
 
-class _Died(Exception):
-    """The child went away instead of answering."""
-
-
-class _Child:
-    """One checking process; one question at a time."""
-
-    def __init__(self, process: Process) -> None:
-        self.checks = 0
-        self.alive = True
-        self._process = process
-        self._connection: Connection[ChildFrame] | None = None
-        self._answer: asyncio.Future[str] = asyncio.get_running_loop().create_future()
-
-    @classmethod
-    async def start(cls, process: Process) -> _Child:
-        """Raises ModelUnavailable when it does not start."""
-        child = cls(process)
-        child._connection = await Connection[ChildFrame].open(process.sock, ChildFrame, child._received, child._closed)
-        try:
-            await asyncio.wait_for(child._answer, 60)
-        except (TimeoutError, _Died):
-            await child.end()
-            log.error("the checking process did not start:\n%s", process.last_words())
-            raise ModelUnavailable("the checking process", "it did not start") from None
-        except BaseException:
-            await child.end()
-            raise
-        return child
-
-    async def ask(self, check: Check) -> str:
-        if not self.alive:
-            raise _Died
-        self._answer = asyncio.get_running_loop().create_future()
-        if self._connection is not None:
-            self._connection.send(check)
-        return await self._answer
-
-    async def end(self) -> int:
-        """Its exit code. A child that already died of a limit keeps its own."""
-        if self._connection is not None:
-            self._connection.close()
-        return await self._process.end(0.2)
-
-    def _received(self, frame: Started | Verdict) -> None:
-        if not self._answer.done():
-            self._answer.set_result(frame.reason if isinstance(frame, Verdict) else "")
-
-    def _closed(self, _why: str) -> None:
-        self.alive = False
-        if not self._answer.done():
-            self._answer.set_exception(_Died())
+def _verdict(frame: ChildFrame) -> str | None:
+    return frame.reason if isinstance(frame, Verdict) else None
 
 
 def _reason_of_death(code: int) -> str:
