@@ -14,7 +14,8 @@ from craton.core.errors import NotFound
 from craton.core.predicting import Field
 from craton.engines.predictor.loaders import LOADERS, load, loader_of, sha256
 from craton.engines.predictor.manifest import NAME, Manifest
-from craton.training.protocol import Tables
+from craton.training.protocol import Tables, Team
+from craton.training.team.alone import Alone
 
 
 @dataclass
@@ -50,6 +51,9 @@ class MemoryRun:
 
     def warn(self, message: str) -> None:
         self.warnings.append(message)
+
+    def team(self, size: int, *, here: bool) -> Team:
+        return Alone()
 
     def checkout(self, kind: Literal["model", "space"], ref: str) -> Path:
         found = self.repositories.get(f"{kind}:{ref}")

@@ -11,7 +11,9 @@ from craton.app.platform import Platform
 if TYPE_CHECKING:
     import httpx
 
+    from craton.app.config.sections import RaySettings
     from craton.jobs.executor import Launch
+    from craton.jobs.ray import Ray
 
 RAY = "ray"
 
@@ -21,12 +23,15 @@ def clusters(platform: Platform, client: Callable[[], httpx.AsyncClient]) -> Map
     settings = platform.settings.ray
     if settings is None:
         return {}
+    return {RAY: ray_cluster(platform, settings, client).launch}
+
+
+def ray_cluster(platform: Platform, settings: RaySettings, client: Callable[[], httpx.AsyncClient]) -> Ray:
     from craton.jobs.ray import Cluster, Ray
 
     cluster = Cluster(settings.url, settings.command, settings.home, settings.cpus)
     credential = settings.credential
-    ray = Ray(cluster, platform.jobs.leases, client, lambda: platform.vault.get(DEFAULT_TENANT, credential))
-    return {RAY: ray.launch}
+    return Ray(cluster, platform.jobs.leases, client, lambda: platform.vault.get(DEFAULT_TENANT, credential))
 
 
 def places(platform: Platform) -> frozenset[str]:

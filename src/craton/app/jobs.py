@@ -62,3 +62,10 @@ def handlers(platform: Platform) -> Mapping[str, Handler]:
 def run_job(platform: Platform, job: str, fence: int | None) -> bool:
     """Whether this process had the job. See `jobs.running.run`."""
     return asyncio.run(run(platform.jobs, job, handlers(platform), fence))
+
+
+def help_with(platform: Platform, tenant: str, job: str, leader: str) -> None:
+    """leader: HOST:PORT. Returns when there is nothing left to help with; threads may still be at it."""
+    from craton.app.training import helping
+
+    asyncio.run(helping(platform, platform.jobs.get(tenant, job), leader))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -12,8 +13,9 @@ from typing import TYPE_CHECKING, Literal
 from craton.app.clusters import places
 from craton.app.models import RunningModels
 from craton.app.platform import Platform
+from craton.app.teams import TOKEN, Teams
 from craton.app.viewing import COPIES
-from craton.core.job import Running
+from craton.core.job import Job, Running
 from craton.core.repo import RepoId
 from craton.data.viewing.shelf import Shelf
 from craton.data.viewing.viewer import Viewer
@@ -22,7 +24,7 @@ from craton.hub.reaching import Reaching
 from craton.serve.telemetry import Fanout
 from craton.training.data.hub import HubDatasets
 from craton.training.embedder import embedding
-from craton.training.jobrun import JobRun
+from craton.training.jobrun import Checkout, JobRun
 from craton.training.repositories import Checkouts
 from craton.training.specification.methods import Specification
 from craton.training.submitting import Trainings, code_refused
@@ -72,16 +74,15 @@ async def training_parts(platform: Platform) -> AsyncIterator[TrainingParts]:
     reaching = Reaching(platform.database)
     shelf = Shelf(platform.home.path / "copies", COPIES)
     viewer = Viewer(platform.hub, reaching, Admission(platform.database), shelf, platform.blobs.path)
-    checkouts = Checkouts(platform.hub, reaching)
     models = _LateModels(platform)
 
-    def start_run(running: Running, spec: Specification) -> JobRun:
-        def check_out(kind: Literal["model", "space"], ref: str, folder: Path) -> None:
-            if kind == "space" and not platform.settings.training.code:
-                raise code_refused()
-            checkouts.check_out(running.job.tenant, kind, ref, folder)
+    loop = asyncio.get_running_loop()
+    teams: list[Teams] = []
 
-        return JobRun(running, platform.home.path / RUNS, check_out)
+    def start_run(running: Running, spec: Specification) -> JobRun:
+        teams.append(Teams(platform, running.job, loop))
+        check_out = _checkout(platform, running.job.tenant)
+        return JobRun(running, platform.home.path / RUNS, check_out, teams[-1].gather)
 
     try:
         yield TrainingParts(
@@ -92,8 +93,31 @@ async def training_parts(platform: Platform) -> AsyncIterator[TrainingParts]:
             private=platform.settings.hub.default_visibility == "private",
         )
     finally:
+        for team in teams:
+            await team.close()
         await viewer.close()
         await models.close()
+
+
+async def helping(platform: Platform, job: Job, leader: str) -> None:
+    """What a helper of the run does; see `training.team`."""
+    from craton.training.running import helpers_work
+    from craton.training.team.helping import help_run
+
+    async with training_parts(platform) as parts:
+        work = await helpers_work(job, parts)
+        await help_run(leader, os.environ.get(TOKEN, ""), _checkout(platform, job.tenant), work)
+
+
+def _checkout(platform: Platform, tenant: str) -> Checkout:
+    checkouts = Checkouts(platform.hub, Reaching(platform.database))
+
+    def check_out(kind: Literal["model", "space"], ref: str, folder: Path) -> None:
+        if kind == "space" and not platform.settings.training.code:
+            raise code_refused()
+        checkouts.check_out(tenant, kind, ref, folder)
+
+    return check_out
 
 
 class _LateModels:

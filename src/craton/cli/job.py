@@ -22,21 +22,26 @@ def job() -> None:
 @click.argument("job_id", metavar="ID")
 @click.option("--fence", type=int, help="Of the lease that was taken for this process.")
 @click.option("--parent", type=int, help="End when this process does.")
-def run(job_id: str, fence: int | None, parent: int | None) -> None:
+@click.option("--leader", help="HOST:PORT of the process that works on it already, and is to be helped.")
+@click.option("--tenant", default="", help="Whose the job is; with --leader.")
+def run(job_id: str, fence: int | None, parent: int | None, leader: str | None, tenant: str) -> None:
     """Work on the job ID until it ends.
 
-    Without --fence it is taken from the queue first."""
+    Without --fence it is taken from the queue first. With --leader it is nobody's but the leader's."""
     if parent is not None:
         from craton.children.limits import die_with
 
         die_with(parent)
-    os.nice(NICENESS)
+    os.nice(max(0, NICENESS - os.nice(0)))  # a child is nice already
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
     from craton.app.config import Home
-    from craton.app.jobs import run_job
+    from craton.app.jobs import help_with, run_job
     from craton.app.platform import open_platform
 
     platform = open_platform(Home.from_environment())
+    if leader is not None:
+        help_with(platform, tenant, job_id, leader)
+        os._exit(0)  # a thread may be deep in a library, and nothing is left to be written
     try:
         had = run_job(platform, job_id, fence)
     finally:

@@ -12,14 +12,14 @@ from __future__ import annotations
 import asyncio
 import logging
 import shlex
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 from msgspec import Struct
 
 from craton.core.errors import CratonError
-from craton.core.job import JobLost
+from craton.core.job import Job, JobLost
 from craton.jobs.leases import Lease, Leases
 
 if TYPE_CHECKING:
@@ -60,18 +60,32 @@ class Ray:
         """Raises Refused."""
         # Ray takes each name once: an attempt of the same job has another fence.
         name = f"craton-{lease.job.id}-{lease.fence}"
-        command = f"{self._cluster.command} {shlex.quote(lease.job.id)} --fence {lease.fence}"
-        variables = {"CRATON_HOME": self._cluster.home} if self._cluster.home else {}
-        asked = {
-            "entrypoint": command,
-            "submission_id": name,
-            "entrypoint_num_cpus": self._cluster.cpus,
-            "runtime_env": {"env_vars": variables},
-            "metadata": {"craton_job": lease.job.id, "craton_subject": lease.job.subject},
-        }
-        await self.ask("POST", "/api/jobs/", asked)
+        await self._submit(lease.job, name, [lease.job.id, "--fence", str(lease.fence)], {})
         await asyncio.to_thread(self._leases.log, lease, f"It was handed to the Ray cluster as {name}.")
         return RayProcess(name, lease, self._leases, self.ask)
+
+    async def help(self, job: Job, name: str, arguments: Sequence[str], variables: Mapping[str, str]) -> None:
+        """Another process for a job that runs there already: the same command with these arguments, on any node that
+        has room. Raises Refused."""
+        await self._submit(job, name, arguments, variables)
+
+    async def stop(self, name: str) -> None:
+        """Whatever has become of it."""
+        try:
+            await self.ask("POST", f"/api/jobs/{name}/stop")
+        except Refused as error:
+            log.info("%s", error)
+
+    async def _submit(self, job: Job, name: str, arguments: Sequence[str], variables: Mapping[str, str]) -> None:
+        home = {"CRATON_HOME": self._cluster.home} if self._cluster.home else {}
+        asked = {
+            "entrypoint": f"{self._cluster.command} {shlex.join(arguments)}",
+            "submission_id": name,
+            "entrypoint_num_cpus": self._cluster.cpus,
+            "runtime_env": {"env_vars": {**home, **variables}},
+            "metadata": {"craton_job": job.id, "craton_subject": job.subject},
+        }
+        await self.ask("POST", "/api/jobs/", asked)
 
     async def ask(self, method: str, path: str, body: Any = None) -> Any:
         """Raises Refused."""

@@ -11,20 +11,25 @@ from pathlib import Path
 from typing import Any, Literal
 
 from craton.core.job import JobLost, Progress, Running
+from craton.training.protocol import Team
 from craton.training.tracking.keeping import Facts
 from craton.training.tracking.recorder import Recorder
 
 Checkout = Callable[[Literal["model", "space"], str, Path], None]
 """Writes the files of a repository that the run's tenant may read into an empty folder."""
 
+Gather = Callable[[int, bool, "JobRun"], Team]
+"""(size, whether children of this process are wanted, the run) -> the processes that work on it."""
+
 
 class JobRun:
     """See `training.protocol.Run`. root: where runs keep their checkpoints."""
 
-    def __init__(self, running: Running, root: Path, checkout: Checkout) -> None:
-        self._running, self._checkout = running, checkout
+    def __init__(self, running: Running, root: Path, checkout: Checkout, gather: Gather) -> None:
+        self._running, self._checkout, self._gather = running, checkout, gather
         self._folder = root / running.job.id
         self._checked_out: list[str] = []
+        self._teams: list[Team] = []
         self._facts, self._recorder = Facts(running), Recorder(running)
         self._published = ("", "")
         self.warnings: list[str] = []
@@ -63,6 +68,11 @@ class JobRun:
         self.warnings.append(message)
         self._running.log(message, "warning")
 
+    def team(self, size: int, *, here: bool) -> Team:
+        team = self._gather(size, here, self)
+        self._teams.append(team)
+        return team
+
     def checkout(self, kind: Literal["model", "space"], ref: str) -> Path:
         folder = Path(tempfile.mkdtemp(prefix="craton-checkout-"))
         self._checked_out.append(str(folder))
@@ -70,6 +80,8 @@ class JobRun:
         return folder
 
     def close(self, *, succeeded: bool) -> None:
+        for team in self._teams:
+            team.close()
         with suppress(JobLost):  # then another attempt keeps what it tells
             self._recorder.close()
             self._facts.end(*self._published)

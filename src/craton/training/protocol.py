@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from socket import socket
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 from craton.core.predicting import Field
@@ -16,6 +17,47 @@ if TYPE_CHECKING:
 
     Embed = Callable[[list[str]], np.ndarray[Any, Any]]
     """Texts -> unit vectors, shape (texts, components), float32."""
+
+
+Score = Callable[[dict[str, Any], int], float]
+"""(parameters, fold) -> the metric as it is. Raises ValueError, TypeError or InvalidRequest for parameters that do not
+work."""
+
+
+@dataclass(frozen=True, slots=True)
+class Meeting:
+    """Where the processes of a run exchange tensors. rank: of this one, 0 leads. here: its own address. listener: the
+    leader's, bound to the port already."""
+
+    host: str
+    port: int
+    rank: int
+    size: int
+    here: str
+    listener: socket | None
+
+
+class Helped(Exception):
+    """A helper has done what there was to help with. The method lets this pass."""
+
+
+class Team(Protocol):
+    """The processes that work on one run. All of them read the same rows and come by the same code to the same call of
+    `spread` or `meet`; only the leader gets further than there with a result."""
+
+    @property
+    def leads(self) -> bool: ...
+
+    def spread(self, score: Score) -> Score:
+        """The same, measured by whoever is free; safe in as many threads as the team has members. A helper measures
+        what the leader asks for, then raises Helped."""
+        ...
+
+    def meet(self) -> Meeting | None:
+        """Blocks until all are there, or none is waited for any more. None: this process is alone."""
+        ...
+
+    def close(self) -> None: ...
 
 
 class Run(Protocol):
@@ -45,6 +87,11 @@ class Run(Protocol):
 
         Raises NotFound, Forbidden.
         """
+        ...
+
+    def team(self, size: int, *, here: bool) -> Team:
+        """At most so many processes, this one counted: on the run's cluster, or (here) as children of this one where
+        there is no cluster. They are gone at the end of this attempt."""
         ...
 
     @property

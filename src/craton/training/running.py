@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from craton.core.chat import Json
 from craton.core.errors import Conflict, InvalidRequest, StorageFull
-from craton.core.job import Running
+from craton.core.job import Job, Running
 from craton.core.predicting import Field
 from craton.engines.predictor.protocol import Predictor
 from craton.hub.repositories import Hub
@@ -92,6 +92,23 @@ async def train(running: Running, arguments: Json, parts: TrainingParts) -> Json
     finally:
         await asyncio.wait([importing])
         trial.close()
+
+
+async def helpers_work(job: Job, parts: TrainingParts) -> Callable[[Run], None]:
+    """The same job up to where its method wants help, for a process that gives it: blocks, and ends with Helped."""
+    spec = read(job.arguments["specification"])
+    method = await asyncio.to_thread(trainer_for, spec)
+    rows = None
+    if not isinstance(spec, Reinforcement):
+        rows = await _open(job.tenant, spec.data, str(job.arguments.get("pinned") or spec.data.ref), parts)
+
+    def work(run: Run) -> None:
+        loaded = None
+        if rows is not None:
+            loaded = tables(spec, rows.read(), lambda: parts.embedding(job.tenant), run.warn)
+        method(spec, loaded, run)
+
+    return work
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,14 +8,13 @@ al., "Google Vizier", 2017). Nothing is stored: a search that is cut off begins 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from threading import Lock
 from typing import TYPE_CHECKING, Any, Literal
 
 from msgspec import Struct
 
 from craton.core.errors import InvalidRequest
-from craton.training.protocol import Run
+from craton.training.protocol import Run, Score
 from craton.training.search.goals import Goal
 from craton.training.search.space import Choice, Space, combinations, read_space
 from craton.training.specification.parts import Search
@@ -26,10 +25,6 @@ if TYPE_CHECKING:
 TRIALS = 20  # where the specification does not say it
 MOST_TRIALS = 10_000
 UNPRUNED = 5  # trials that all others are compared with
-
-Score = Callable[[dict[str, Any], int], float]
-"""(parameters, fold) -> the metric as it is. Raises ValueError, TypeError or InvalidRequest for parameters that do not
-work."""
 
 
 class Tried(Struct, frozen=True):
@@ -54,13 +49,14 @@ class Found(Struct, frozen=True):
 
 def search(asked: Search, goal: Goal, folds: int, seed: int, score: Score, run: Run) -> Found:
     """Raises InvalidRequest, also when no combination worked. With `parallel` above 1 the choices depend on which trial
-    ends first, so two searches may differ."""
-    return _Searching(asked, goal, folds, seed, score, run).run()
+    ends first, so two searches may differ. On a cluster, trials beside each other are measured on several nodes."""
+    searching = _Searching(asked, goal, folds, seed, run)
+    return searching.run(run.team(asked.parallel, here=False).spread(score))
 
 
 class _Searching:
-    def __init__(self, asked: Search, goal: Goal, folds: int, seed: int, score: Score, run: Run) -> None:
-        self._asked, self._goal, self._folds, self._seed, self._score = asked, goal, folds, seed, score
+    def __init__(self, asked: Search, goal: Goal, folds: int, seed: int, run: Run) -> None:
+        self._asked, self._goal, self._folds, self._seed = asked, goal, folds, seed
         self._run = run
         self._space = read_space(asked.space)
         self._total = _trials(asked, self._space)
@@ -68,7 +64,7 @@ class _Searching:
         self._tried: dict[int, Tried] = {}
         self._known: dict[str, float] = {}
 
-    def run(self) -> Found:
+    def run(self, score: Score) -> Found:
         import optuna
 
         optuna.logging.set_verbosity(optuna.logging.ERROR)  # trials are told to the run
@@ -77,7 +73,7 @@ class _Searching:
             sampler=self._sampler(), pruner=pruner, direction="minimize" if self._goal.smallest else "maximize"
         )
         threads = min(self._asked.parallel, self._total)
-        study.optimize(self._trial, self._total, n_jobs=threads, catch=_Refused)
+        study.optimize(lambda trial: self._trial(trial, score), self._total, n_jobs=threads, catch=_Refused)
         trials = tuple(self._tried[number] for number in sorted(self._tried))
         whole = [one for one in trials if one.state == "whole"]
         if not whole:
@@ -97,7 +93,7 @@ class _Searching:
             return optuna.samplers.RandomSampler(seed=self._seed)
         return optuna.samplers.TPESampler(seed=self._seed, constant_liar=self._asked.parallel > 1)
 
-    def _trial(self, trial: optuna.Trial) -> float:
+    def _trial(self, trial: optuna.Trial, score: Score) -> float:
         import optuna
 
         params = {name: dimension.suggest(trial, name) for name, dimension in self._space.items()}
@@ -108,7 +104,7 @@ class _Searching:
         for fold in range(self._folds):
             self._run.check()
             try:
-                value = self._score(params, fold)
+                value = score(params, fold)
             except (ValueError, TypeError) as error:
                 self._ended(trial.number, Tried(params, "failed", None, str(error)[:500]))
                 raise _Refused from error

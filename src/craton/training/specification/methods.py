@@ -93,12 +93,13 @@ class Fit(Part, frozen=True):
 
 class Deep(Common, frozen=True, tag="deep"):
     """model.use: "mlp" (tables), "cnn" (images), "rnn" or "transformer" (text, or rows in sequence). task: None for
-    what the target looks like."""
+    what the target looks like. processes: that share each batch, on nodes of a cluster or as children here."""
 
     data: Data
     model: Model = Model("mlp")
     train: Fit = Fit()
     task: Literal["classification", "regression"] | None = None
+    processes: int = 1
 
 
 class Online(Common, frozen=True, tag="online"):

@@ -2,7 +2,7 @@
 
 AdamW: Loshchilov and Hutter, "Decoupled weight decay regularization", 2017 (arXiv 1711.05101). Clipping: Pascanu,
 Mikolov and Bengio, 2013. Early stopping: Prechelt, 1998; the weights of the best epoch are the result.
-Left out: schedules of the learning rate, gradient accumulation, several devices.
+Several processes: `together`. Left out: schedules of the learning rate, gradient accumulation.
 """
 
 from __future__ import annotations
@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING, Any
 
 from craton.core.errors import InvalidRequest
 from craton.training.methods.deep.checkpoints import Checkpoints, Position, part, restore_optimizer
-from craton.training.protocol import Run
+from craton.training.methods.deep.together import Scattered, Together
+from craton.training.protocol import Meeting, Run
 from craton.training.specification.methods import Fit
 
 if TYPE_CHECKING:
@@ -59,14 +60,17 @@ class Loop:
         validate: Validate | None = None,
         groups: Groups | None = None,
         settings: str = "",
+        meeting: Meeting | None = None,
         seconds: float = SECONDS,
     ) -> None:
         """rows: to learn from. seed: of their order; torch's own generator is the caller's to seed before the module is
-        made. settings: tells this run's checkpoint from another's."""
+        made. settings: tells this run's checkpoint from another's. meeting: of processes that share each batch."""
         import torch
 
         self._module, self._rows, self._fit, self._run = module, rows, fit, run
         self._loss, self._validate, self._seconds = loss, validate, seconds
+        self._meeting, self._seed = meeting, seed
+        self._together: Together | None = None
         self._groups = groups or (lambda _: [{"params": list(module.parameters()), "lr": fit.learning_rate}])
         self._optimizer = torch.optim.AdamW(self._groups(0), lr=fit.learning_rate, weight_decay=fit.weight_decay)
         self._order = torch.Generator().manual_seed(seed)
@@ -77,13 +81,17 @@ class Loop:
         self._saved = time.monotonic()
 
     def run(self) -> Fitted:
-        """Raises InvalidRequest when the loss diverges, and what `Run.check` raises."""
+        """Raises InvalidRequest when the loss diverges, and what `Run.check` raises; Helped in a helper."""
+        if self._meeting is not None:
+            self._meet(self._meeting)
         self._resume()
         at = self._position
         while at.epoch < self._fit.epochs and not self._patience_is_out():
             self._epoch()
             self._judge()
             self._save()
+        if self._together is not None:
+            self._together.close()
         if self._best is not None:
             self._module.load_state_dict(self._best)
         return Fitted(at.best_epoch or at.epoch, at.history)
@@ -95,18 +103,44 @@ class Loop:
             group["lr"] = wanted.get("lr", self._fit.learning_rate)
         for rows in self._batches():
             self._run.check()
-            with self._precision():
-                loss = self._loss(rows)
-            value = float(loss.detach())
-            self._stop_if_diverged(value)
             self._optimizer.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
+            value = self._gradients(rows)
+            self._stop_if_diverged(value)
             self._clip()
             self._optimizer.step()
             at.loss += value * len(rows)
             at.step += 1
             if time.monotonic() - self._saved > self._seconds:
                 self._save()
+
+    def _gradients(self, rows: Tensor) -> float:
+        """Left at the weights; the mean loss of these rows."""
+        if self._together is not None:
+            at = self._position
+            number = at.epoch * math.ceil(self._rows / self._fit.batch) + at.step
+            try:
+                return self._together.gradients(rows, number, self._loss_of)
+            except Scattered:
+                self._run.warn("A helper was lost: the run goes on alone.")
+                self._together = None
+                self._optimizer.zero_grad()
+        loss = self._loss_of(rows)
+        loss.backward()  # type: ignore[no-untyped-call]
+        return float(loss.detach())
+
+    def _loss_of(self, rows: Tensor) -> Tensor:
+        with self._precision():
+            return self._loss(rows)
+
+    def _meet(self, meeting: Meeting) -> None:
+        try:
+            self._together = Together(meeting, self._module, self._fit.batch, self._seed)
+        except Scattered:
+            self._run.warn("A helper was lost before it could help: the run goes on alone.")
+            return
+        if meeting.rank:
+            self._together.help(self._loss_of)
+        self._run.log(f"each batch is shared by {meeting.size} processes")
 
     def _batches(self) -> Iterator[Tensor]:
         """The rows in a new order each epoch; after a resume, those that are left of it."""

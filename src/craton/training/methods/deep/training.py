@@ -42,6 +42,7 @@ Task = Literal["classification", "regression"]
 HELD_OUT, FEWEST = 0.1, 20  # of the training rows, to stop by, where the specification gives none
 SMALL = 200_000  # weights
 JUDGED = 1024  # rows at once
+MOST_PROCESSES = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +64,9 @@ def train(spec: Deep, tables: Tables | None, run: Run) -> Trained:
         raise InvalidRequest("deep learning needs the column that is to be predicted", "data.target")
     target, task = tables.target, task_of(spec, tables.target)
     made_of = read_architecture(spec.model.use, spec.model.params)
+    if not 1 <= spec.processes <= MOST_PROCESSES:
+        raise InvalidRequest(f"from 1 to {MOST_PROCESSES}", "processes")
+    team = run.team(spec.processes, here=True)
     if text_field(tables.fields) is None:
         tables = embedded(tables, run)
     learning, stopping = hold_out(tables, spec, run)
@@ -92,6 +96,7 @@ def train(spec: Deep, tables: Tables | None, run: Run) -> Trained:
         loss=lambda chosen: loss(rows.inputs[chosen], rows.answers[chosen]),
         validate=(lambda: loss.judged(held)) if len(held) else None,
         settings=msgspec.json.encode(spec).decode(),
+        meeting=team.meet(),
     ).run()
     outputs = regression_outputs() if task == "regression" else classification_outputs(target)
     predictor = NetworkPredictor(Signature(tables.fields, outputs, target), network, module)
