@@ -1,1 +1,1 @@
-"""Many invocations at once, as jobs behind the interactive traffic."""
+"""Many invocations of a model as one durable job, and single ones that nobody waits for."""

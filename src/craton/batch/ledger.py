@@ -1,0 +1,64 @@
+"""A running batch and its rows: what its process must know, and what it tells."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from typing import TYPE_CHECKING, cast
+
+from sqlalchemy import ColumnElement, select, update
+
+from craton.batch import rows
+from craton.batch.answering import TimedOut
+from craton.batch.tables import batches
+from craton.batch.values import Batch, Counts, Kind, Status
+from craton.core.chat import Json
+from craton.core.job import Progress, Running
+from craton.store.database import Database
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+UNIT = "records"
+
+
+class Ledger:
+    """Blocking, but for coroutines. state: what an earlier attempt saved. clock: seconds since the epoch."""
+
+    def __init__(
+        self, running: Running, database: Database, kind: Kind, batch: str, clock: Callable[[], float]
+    ) -> None:
+        self._running, self._database, self._clock = running, database, clock
+        self.tenant, self.attempt = running.job.tenant, running.job.attempt
+        self.state: Json = running.load() or {}
+        with database.read() as connection:
+            self.batch: Batch = rows.find(connection, self.tenant, kind, batch)
+
+    def check(self) -> None:
+        """Raises JobCancelled, JobLost; TimedOut when the batch's time is over."""
+        self._running.check()
+        if self._clock() >= self.batch.expires:
+            raise TimedOut()
+
+    def body(self) -> bytes:
+        """Of a single invocation."""
+        with self._database.read() as connection:
+            return connection.scalar(select(batches.c.body).where(self._mine)) or b""
+
+    async def tell(self, phase: Status, counts: Counts) -> None:
+        await asyncio.to_thread(self._tell, phase, counts)
+
+    async def save(self, state: Json) -> None:
+        """For the next attempt, in the place of what was there."""
+        await asyncio.to_thread(self._running.save, state)
+
+    def _tell(self, phase: Status, counts: Counts) -> None:
+        values = {name: getattr(counts, name) for name in counts.__struct_fields__}
+        told = update(batches).where(self._mine).values(phase=phase, updated=self._clock(), **values)
+        with self._running.writing() as context:
+            cast("Connection", context).execute(told)
+        self._running.report(Progress(counts.done, counts.total, UNIT))
+
+    @property
+    def _mine(self) -> ColumnElement[bool]:
+        return (batches.c.tenant == self.tenant) & (batches.c.id == self.batch.id)
