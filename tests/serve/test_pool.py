@@ -10,7 +10,8 @@ from craton.core.errors import Damaged, ModelUnavailable
 from craton.core.model import ModelInfo
 from craton.engines.echo import EchoEngine
 from craton.engines.protocol import Engine
-from craton.serve.pool import LOAD_FAILURE_MEMORY, Pool, PoolLimits
+from craton.serve.failures import LOAD_FAILURE_MEMORY
+from craton.serve.pool import Pool, PoolLimits
 from craton.serve.target import Target
 
 pytestmark = pytest.mark.anyio

@@ -17,7 +17,9 @@ from craton.hub.keeping.scrubbing import Health
 from craton.serve.directory import Directory
 from craton.serve.drifting import DriftBook
 from craton.serve.history import History, Trace, UsageLine
+from craton.serve.loaded import Loaded
 from craton.serve.pool import Pool
+from craton.serve.target import Target
 from craton.serve.telemetry import Metrics
 
 
@@ -53,19 +55,7 @@ class Backstage:
             "pid": os.getpid(),
             "blobs": msgspec.to_builtins(self._health()),
             "uptime_seconds": round(time.monotonic() - self._started, 1),
-            "loaded": [
-                {
-                    "model": loaded.target.info.id,
-                    "revision": loaded.target.info.revision,
-                    "engine": loaded.target.info.engine,
-                    "bytes_needed": loaded.bytes_needed,
-                    "running": loaded.admission.running,
-                    "waiting": loaded.admission.waiting,
-                    "concurrency": loaded.admission.concurrency,
-                    "pid": getattr(loaded.engine, "pid", None),
-                }
-                for loaded in self._pool.loaded()
-            ],
+            "loaded": [_shown(loaded) for loaded in self._pool.loaded()],
         }
 
     def metrics(self) -> bytes:
@@ -92,3 +82,34 @@ class Backstage:
 
     def usage(self, tenant: str, since: float) -> list[UsageLine]:
         return self._history.usage(tenant, since)
+
+
+def _shown(loaded: Loaded) -> dict[str, Any]:
+    """A worker, under its model's name: under its base's, and with its adapters, where those share it."""
+    info, shared = loaded.target.info, loaded.target.overlay is not None
+    base, _, revision = info.base.partition("@")
+    shown = {
+        "model": base if shared else info.id,
+        "revision": revision if shared else info.revision,
+        "engine": info.engine,
+        "bytes_needed": loaded.bytes_needed,
+        "running": loaded.admission.running,
+        "waiting": loaded.admission.waiting,
+        "concurrency": loaded.admission.concurrency,
+        "pid": getattr(loaded.engine, "pid", None),
+        "finishing": loaded.finishing,
+    }
+    if shared:
+        shown["adapters"] = [_adapter(member.target, loaded) for member in loaded.members.values()]
+    return shown
+
+
+def _adapter(target: Target, loaded: Loaded) -> dict[str, Any]:
+    running, waiting = loaded.admission.of(target.adapter)
+    return {
+        "model": target.info.id,
+        "revision": target.info.revision,
+        "bytes": target.overlay.size if target.overlay is not None else 0,
+        "running": running,
+        "waiting": waiting,
+    }

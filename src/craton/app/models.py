@@ -69,7 +69,12 @@ class RunningModels:
         lines = Lines(Snapshots(platform.hub, platform.blobs.path), _snapshot_rows(options))
         self.drift = DriftBook(platform.blobs.path, time.time)
         loader = EngineLoader(platform.blobs.path, options, connector.connect, lines)
-        self.pool = Pool(loader.load, lambda target: bytes_needed(target.info, settings), _limits(settings))
+        self.pool = Pool(
+            loader.load,
+            lambda target: bytes_needed(target.info, settings),
+            _limits(settings),
+            share=loader.share,
+        )
         self._counting = Counting(self.pool, Pool(loader.load_counter, counter_bytes, COUNTER_LIMITS))
         self.directory = Directory(
             [Echo(time.time()), _upstreams(settings), HubModels(platform.catalog)], settings.aliases

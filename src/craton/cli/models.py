@@ -17,6 +17,7 @@ from craton.cli.models_pull import pull
 from craton.cli.models_show import show
 from craton.cli.output import human_bytes, json_option, print_json, print_table, say
 from craton.cli.pushing import push_command
+from craton.cli.status import loaded_models
 from craton.core.errors import CratonError
 
 COLUMNS = ("MODEL", "DOES", "ENGINE", "SIZE", "CONTEXT", "LOADED")
@@ -42,7 +43,7 @@ def list_models(url: str | None, key: str | None, as_json: bool) -> None:
     if connection is not None:
         found = connection.get("/api/craton/v1/models")["models"]
         with suppress(CommandError):  # only operators see what is loaded
-            loaded = {model["model"] for model in connection.get("/api/craton/v1/status")["loaded"]}
+            loaded = loaded_models(connection.get("/api/craton/v1/status"))
     else:
         with opened() as platform:
             found = msgspec.to_builtins(platform.catalog.list(caller(platform, key).tenant))

@@ -46,22 +46,34 @@ def status(url: str | None, key: str | None, as_json: bool) -> None:
         {"Server": connection.url, "Version": found["version"], "Process": found["pid"], "Up for": up, "Blobs": lost}
     )
     click.echo()
-    rows = [
-        (
-            model["model"],
-            model["engine"],
-            _memory(model),
-            f"{model['running']}/{model['concurrency']}",
-            model["waiting"],
-        )
-        for model in loaded
-    ]
+    rows = [row for worker in loaded for row in _rows(worker)]
     empty = "No model is loaded; the first request for one loads it: craton chat"
     print_table(
         ("MODEL", "ENGINE", "MEMORY", "RUNNING", "WAITING"), rows, empty, right=("MEMORY", "RUNNING", "WAITING")
     )
+    if any(worker["finishing"] for worker in loaded):
+        hint("\nOld ones finish what they have begun; others with more adapters have taken their place.")
     if loaded:
         hint("\nRUNNING: requests now, of as many as run at once. `craton models unload NAME` frees memory.")
+
+
+def loaded_models(status: dict[str, Any]) -> set[str]:
+    """Names of the models that answer without being loaded first."""
+    workers = [worker for worker in status["loaded"] if not worker["finishing"]]
+    return {model["model"] for worker in workers for model in worker.get("adapters") or [worker]}
+
+
+def _rows(worker: dict[str, Any]) -> list[tuple[Any, ...]]:
+    """A worker, and the adapters that share it."""
+    name = worker["model"] + (" (old)" if worker["finishing"] else "")
+    running = f"{worker['running']}/{worker['concurrency']}"
+    return [
+        (name, worker["engine"], _memory(worker), running, worker["waiting"]),
+        *(
+            (f"  + {it['model']}", "adapter", f"~{human_bytes(it['bytes'])}", it["running"], it["waiting"])
+            for it in worker.get("adapters", ())
+        ),
+    ]
 
 
 def _memory(model: dict[str, Any]) -> str:

@@ -186,7 +186,10 @@ class ReasoningOptions(Struct, frozen=True, omit_defaults=True):
 
 
 class ChatRequest(Struct, frozen=True, omit_defaults=True):
-    """What every dialect is read into. `model` is the name that the caller used; `serve` resolves it."""
+    """What every dialect is read into. `model` is the name that the caller used; `serve` resolves it.
+
+    adapter: which of its worker's adapters answers. It is serve's to say; what a dialect says is written over.
+    """
 
     model: str
     messages: tuple[Message, ...]
@@ -198,3 +201,4 @@ class ChatRequest(Struct, frozen=True, omit_defaults=True):
     reasoning: ReasoningOptions | None = None
     guardrail: Json | None = None
     extra: Json | None = None
+    adapter: str = ""

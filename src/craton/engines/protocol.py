@@ -13,11 +13,24 @@ from craton.core.model import Capabilities, EmbedAnswer, EmbedRequest, ModelInfo
 from craton.core.predicting import PredictAnswer, PredictorRequest
 
 
+class AdapterSpec(Struct, frozen=True):
+    """One of the adapters that are loaded with a model, chosen by `ChatRequest.adapter`.
+
+    key: tells it apart. model: the id that errors name. files: as the model's. proven: it ran beside this model before.
+    """
+
+    key: str
+    model: str
+    files: dict[str, str]
+    proven: bool = False
+
+
 class EngineSpec(Struct, frozen=True):
     """What it takes to load one model.
 
     engine: "llama_cpp", "bert", "echo". model: the id that errors name. files: name in the repository -> local path.
     options: the operator's settings for this engine ("threads", "parallel", "context" ...), checked by the engine.
+    adapters: those that are to be applied when a request asks for one of them.
     """
 
     engine: str
@@ -25,6 +38,7 @@ class EngineSpec(Struct, frozen=True):
     info: ModelInfo
     files: dict[str, str]
     options: dict[str, Any]
+    adapters: tuple[AdapterSpec, ...] = ()
 
 
 class Engine(Protocol):

@@ -1,16 +1,24 @@
-"""An adapter and its base, as the one model that is run."""
+"""An adapter and its base, as the one model that is run.
+
+Adapters over one base share a worker, and with it one copy of the weights and one cache: `home` names it. The base by
+itself has another, since llama.cpp works on one adapter (or on none) at a time: whoever asks the base should not wait
+for somebody's adapter. Both map the same file, so the weights are in memory once all the same.
+"""
 
 from __future__ import annotations
+
+import hashlib
 
 from msgspec.structs import replace
 
 from craton.core.errors import Unsupported
-from craton.serve.target import Target
+from craton.serve.target import Overlay, Target
+
+_FLOAT = 4  # bytes: llama.cpp gets an adapter's numbers as float32
 
 
 def over(adapter: Target, base: Target) -> Target:
-    """What the base is with the adapter over it: its files beside the base's, under its own name, with its chat
-    template if it has one.
+    """What the base is with the adapter over it: under the adapter's name, with its chat template if it has one.
 
     Raises Unsupported for a base over which nothing is applied.
     """
@@ -45,5 +53,17 @@ def over(adapter: Target, base: Target) -> Target:
             details={name: value for name, value in (info.details or {}).items() if name != "refused"}
             | (own.details or {}),
         ),
-        weights | {name: digest for name, digest in adapter.files.items() if not name.lower().endswith(".gguf")},
+        weights,
+        home=_home(base, template),
+        overlay=Overlay(
+            {name: digest for name, digest in adapter.files.items() if not name.lower().endswith(".gguf")},
+            _FLOAT * (own.parameters or 0),
+        ),
     )
+
+
+def _home(base: Target, template: str) -> str:
+    """llama.cpp has one chat template a worker: adapters with another one than the base's share another worker."""
+    if template == base.info.chat_template:
+        return f"{base.key}+adapters"
+    return f"{base.key}+adapters:{hashlib.sha256(template.encode()).hexdigest()[:32]}"

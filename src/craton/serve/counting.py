@@ -8,6 +8,8 @@ from __future__ import annotations
 import logging
 from contextlib import AsyncExitStack
 
+from msgspec.structs import replace
+
 from craton.core.chat import ChatRequest
 from craton.core.errors import CratonError, Unsupported
 from craton.serve.pool import Pool, PoolLimits
@@ -59,7 +61,7 @@ class Counting:
         """None when only the model itself counts this exactly, or there can be no counter."""
         async with AsyncExitStack() as stack:
             try:
-                counter = await stack.enter_async_context(self._counters.use(target))
+                counter = await stack.enter_async_context(self._counters.use(_counted(target)))
             except CratonError as error:
                 log.info("%s has no counter: %s", target.info.id, error)
                 return None
@@ -69,3 +71,10 @@ class Counting:
             except Unsupported as error:
                 log.info("the counter of %s leaves a request to the model: %s", target.info.id, error)
                 return None
+
+
+def _counted(target: Target) -> Target:
+    """Adapters that share a worker have one vocabulary and one template, and so one counter."""
+    if target.overlay is None:
+        return target
+    return replace(target, key=target.home, home="", overlay=None, info=replace(target.info, id=target.info.base))

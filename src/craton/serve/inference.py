@@ -150,8 +150,9 @@ class Inference:
                 await by(ends, self._checker.check_request(request), self._seconds(call))
             async with self._pool.use(target, ends) as loaded:
                 refuse_unmet(target.info, loaded.engine.capabilities, request)
-                async with loaded.admission.slot(ends):
-                    events = guard(loaded.engine.chat(replace(request, model=target.info.id)))
+                async with loaded.slot(target, ends):
+                    chosen = replace(request, model=target.info.id, adapter=target.adapter)
+                    events = guard(loaded.engine.chat(chosen))
                     async with closing(until(ends, events, self._seconds(call))) as timed:
                         async for event in timed:
                             record.observe(event, self._clock())
@@ -162,7 +163,7 @@ class Inference:
             target = await self._resolve(call, request.model, record)
             refuse_verb(target.info, "embed")
             ends = asyncio.get_running_loop().time() + self._seconds(call)
-            async with self._pool.use(target, ends) as loaded, loaded.admission.slot(ends):
+            async with self._pool.use(target, ends) as loaded, loaded.slot(target, ends):
                 embedding = loaded.engine.embed(replace(request, model=target.info.id))
                 answer = await by(ends, embedding, self._seconds(call))
             record.usage = Usage(sum(answer.tokens), 0, estimated=answer.estimated)
@@ -173,7 +174,7 @@ class Inference:
             target = await self._resolve(call, request.model, record)
             refuse_verb(target.info, "classify" if isinstance(request, ClassifyRequest) else "fill")
             ends = asyncio.get_running_loop().time() + self._seconds(call)
-            async with self._pool.use(target, ends) as loaded, loaded.admission.slot(ends):
+            async with self._pool.use(target, ends) as loaded, loaded.slot(target, ends):
                 scoring = loaded.engine.score(replace(request, model=target.info.id))
                 answer = await by(ends, scoring, self._seconds(call))
             record.usage = Usage(sum(answer.tokens), 0)
@@ -192,7 +193,7 @@ class Inference:
             rows = arranged(signature, replace(request, model=target.info.id))
             rows = await by(ends, with_vectors(signature, rows, self._embedding(call)), self._seconds(call))
             target = await predictors.living(target, request.model)
-            async with self._pool.use(target, ends) as loaded, loaded.admission.slot(ends):
+            async with self._pool.use(target, ends) as loaded, loaded.slot(target, ends):
                 sent = packed(taken(signature, rows.verb), rows)
                 try:
                     answer = await by(ends, loaded.engine.predict(sent), self._seconds(call))
@@ -228,7 +229,7 @@ class Inference:
         refuse_contradictions(request)
         target = await self._directory.find(call.caller.tenant, request.model)
         refuse_verb(target.info, "chat")
-        return await self._counting.count(target, replace(request, model=target.info.id))
+        return await self._counting.count(target, replace(request, model=target.info.id, adapter=target.adapter))
 
     async def models(self, caller: Caller) -> list[ModelInfo]:
         return [target.info for target in await self._directory.targets(caller.tenant)]

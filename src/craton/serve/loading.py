@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from craton.core.errors import Unsupported
+from msgspec.structs import replace
+
+from craton.core.errors import CratonError, Unsupported
 from craton.engines.echo import EchoEngine
-from craton.engines.protocol import Engine, EngineSpec
+from craton.engines.llama_cpp.options import Given
+from craton.engines.protocol import AdapterSpec, Engine, EngineSpec
 from craton.engines.worker.supervisor import Worker
 from craton.serve.learning import Lines, is_live
 from craton.serve.target import Target
@@ -49,6 +52,22 @@ class EngineLoader:
         spec = await self._spec(target, info.engine, options)
         return await _start(spec) if isolated else await asyncio.to_thread(EchoEngine.load, spec)
 
+    async def share(
+        self, targets: Sequence[Target], proven: Collection[str]
+    ) -> tuple[Engine, Mapping[str, CratonError]]:
+        """One worker for adapters over one base. See `pool.ShareEngine`."""
+        first = targets[0]
+        info = replace(first.info, id=first.info.base)  # errors that are nobody's name what all of them may know
+        options = dict(self._options.get(info.engine, {}))
+        spec = await self._spec(replace(first, info=info), info.engine, options)
+        adapters = [await asyncio.to_thread(self._adapter, target, target.key in proven) for target in targets]
+        worker = await _start(replace(spec, adapters=tuple(adapters)))
+        return worker, worker.refused
+
+    def _adapter(self, target: Target, proven: bool) -> AdapterSpec:
+        files = target.overlay.files if target.overlay is not None else {}
+        return AdapterSpec(target.key, target.info.id, self._local_files(files), proven)
+
     async def load_counter(self, target: Target) -> Engine:
         """A worker that counts the tokens of this model's prompts and does nothing else.
 
@@ -62,11 +81,13 @@ class EngineLoader:
         return await _start(await self._spec(target, engine, dict(self._options.get(engine, {}))))
 
     async def _spec(self, target: Target, engine: str, options: dict[str, Any]) -> EngineSpec:
-        files = await asyncio.to_thread(self._local_files, target)
+        files = await asyncio.to_thread(self._local_files, target.files)
+        if target.units > 1:
+            options = {**options, "parallel": target.units * options.get("parallel", Given().parallel)}
         return EngineSpec(engine, target.info.id, target.info, files, options)
 
-    def _local_files(self, target: Target) -> dict[str, str]:
-        return {name: str(self._blob_path(digest)) for name, digest in target.files.items()}
+    def _local_files(self, files: Mapping[str, str]) -> dict[str, str]:
+        return {name: str(self._blob_path(digest)) for name, digest in files.items()}
 
 
 async def _start(spec: EngineSpec) -> Worker:

@@ -98,13 +98,15 @@ class Metrics:
         self._drift.clear()
         for found in drift:
             self._drift.labels(found.model, found.field).set(found.psi)
-        loaded = pool.loaded()
-        self._loaded.set(len(loaded))
+        workers = pool.loaded()
+        self._loaded.set(sum(len(loaded.members) for loaded in workers if not loaded.finishing))
         self._running.clear()
         self._waiting.clear()
-        for model in loaded:
-            self._running.labels(model.target.info.id).set(model.admission.running)
-            self._waiting.labels(model.target.info.id).set(model.admission.waiting)
+        for loaded in workers:  # a model may be in several of them: in other revisions, or finishing what it has begun
+            for member in loaded.members.values():
+                running, waiting = loaded.admission.of(member.target.adapter)
+                self._running.labels(member.target.info.id).inc(running)
+                self._waiting.labels(member.target.info.id).inc(waiting)
         return generate_latest(self.registry)
 
 

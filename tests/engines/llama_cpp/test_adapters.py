@@ -6,19 +6,23 @@ import asyncio
 import json
 import math
 import struct
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 from msgspec.structs import replace
 
-from craton.core.errors import Damaged, Unsupported
+from craton.core.chat import ChatRequest, Message, Sampling, TextPart
+from craton.core.errors import ContextExceeded, Damaged, ModelUnavailable, Unsupported
+from craton.core.events import fold_stream
 from craton.core.model import ModelInfo
 from craton.engines.llama_cpp.engine import LlamaCppEngine
-from craton.engines.protocol import EngineSpec
+from craton.engines.protocol import AdapterSpec, EngineSpec
 from tests.engines.llama_cpp.tiny_llama import TEMPLATE, VOCABULARY, Lora, logits, random_weights, write_gguf
 from tests.formats.makers import GgufMaker
+
+pytestmark = pytest.mark.anyio
 
 TOKENS = [1, 90, 170, 40, 263, 11, 270]
 
@@ -31,9 +35,14 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def load(base: Path, adapter: dict[str, str]) -> LlamaCppEngine:
-    info = ModelInfo("acme/tuned", verbs=("chat",), engine="llama_cpp", context_length=128, chat_template=TEMPLATE)
-    files = {"tiny.gguf": str(base), **adapter}
-    return LlamaCppEngine.load(EngineSpec("llama_cpp", "acme/tuned", info, files, {"threads": 1, "parallel": 1}))
+    return load_all(base, [AdapterSpec("tuned", "acme/tuned", adapter)] if adapter else [])
+
+
+def load_all(base: Path, adapters: Sequence[AdapterSpec], parallel: int = 1) -> LlamaCppEngine:
+    info = ModelInfo("acme/tiny", verbs=("chat",), engine="llama_cpp", context_length=128, chat_template=TEMPLATE)
+    options = {"threads": 1, "parallel": parallel}
+    files = {"tiny.gguf": str(base)}
+    return LlamaCppEngine.load(EngineSpec("llama_cpp", "acme/tiny", info, files, options, tuple(adapters)))
 
 
 def logprobs(base: Path, adapter: dict[str, str]) -> dict[int, float]:
@@ -41,6 +50,7 @@ def logprobs(base: Path, adapter: dict[str, str]) -> dict[int, float]:
     engine = load(base, adapter)
     try:
         body = {"prompt": TOKENS, "n_predict": 1, "n_probs": VOCABULARY, "cache_prompt": False}
+        body |= engine._adapters.applied("tuned" if adapter else "")
         body["logit_bias"] = [[100, 1000]]  # llama.cpp tells nothing beside a byte that is no letter
         [content] = [
             choice["logprobs"]["content"][0]
@@ -95,16 +105,17 @@ def test_an_adapter_over_the_starter_model_changes_what_it_says(
             lora.tensors[f"{name}.lora_A.weight"] = random.standard_normal((4, 576)).astype(np.float32) * 0.05
             lora.tensors[f"{name}.lora_B.weight"] = random.standard_normal((rows, 4)).astype(np.float32) * 0.05
     spec = spec_of(context=128, parallel=1, threads=1)
-    tuned = replace(spec, files=spec.files | lora.save(tmp_path / "adapter"))
-    plain, changed = (told(LlamaCppEngine.load(it)) for it in (spec, tuned))
+    tuned = replace(spec, adapters=(AdapterSpec("tuned", "acme/tuned", lora.save(tmp_path / "adapter")),))
+    plain, changed = (told(LlamaCppEngine.load(it), key) for it, key in ((spec, ""), (tuned, "tuned")))
     assert plain.keys() & changed.keys()
     assert difference(plain, changed) > 0.05
 
 
-def told(engine: LlamaCppEngine) -> dict[int, float]:
+def told(engine: LlamaCppEngine, adapter: str) -> dict[int, float]:
     """Of the likeliest tokens after a text."""
     try:
         body = {"prompt": "The capital of France is", "n_predict": 1, "n_probs": 50, "temperature": 0}
+        body |= engine._adapters.applied(adapter)
         [first, *_] = engine._server.ask(body)
         return {one["id"]: one["logprob"] for one in first["choices"][0]["logprobs"]["content"][0]["top_logprobs"]}
     finally:
@@ -225,3 +236,80 @@ def test_a_base_of_an_unknown_architecture_takes_no_adapter(tmp_path: Path) -> N
     path.write_bytes(GgufMaker().model(architecture=GgufMaker().string("general.architecture", "phi3")))
     with pytest.raises(Unsupported, match="'phi3'"):
         load(path, Lora().save(tmp_path / "adapter"))
+
+
+def files_of(tmp_path: Path, count: int) -> list[AdapterSpec]:
+    return [
+        AdapterSpec(f"key {seed}", f"acme/tuned-{seed}", Lora(seed=seed).save(tmp_path / f"adapter-{seed}"))
+        for seed in range(count)
+    ]
+
+
+async def answers(engine: LlamaCppEngine, adapters: Sequence[str], text: str = "w1 w2 w3") -> list[str]:
+    """What each says, asked one after the other."""
+    found = []
+    for key in adapters:
+        message = Message("user", (TextPart(text),))
+        sampling = Sampling(max_tokens=12, temperature=0, logprobs=0)
+        request = ChatRequest("acme/tuned", (message,), sampling=sampling, adapter=key)
+        folded = await fold_stream(engine.chat(request))
+        found.append(folded.choices[0].text())
+    return found
+
+
+async def test_many_adapters_in_one_engine_say_what_each_says_alone(base: Path, tmp_path: Path) -> None:
+    specs = files_of(tmp_path, 4)
+    alone = []
+    for spec in specs:
+        engine = load_all(base, [spec])
+        alone += await answers(engine, [spec.key])
+        await engine.close()
+    plain = load_all(base, [])
+    alone += await answers(plain, [""])
+    await plain.close()
+    assert len(set(alone)) == 5
+    together = load_all(base, specs, parallel=2)
+    try:
+        order = [*(spec.key for spec in specs), ""]
+        # The same prompt each time: what a slot keeps of one adapter must never serve another, nor the base.
+        for turn in (order, order[::-1], [key for key in order for _ in range(2)]):
+            assert await answers(together, turn) == [alone[order.index(key)] for key in turn]
+    finally:
+        await together.close()
+
+
+async def test_one_that_cannot_be_used_costs_the_others_nothing(base: Path, tmp_path: Path) -> None:
+    good, other = files_of(tmp_path, 2)
+    idle, narrow = Lora(), Lora()
+    for name in list(idle.tensors):
+        if "lora_B" in name:
+            idle.tensors[name] = idle.tensors[name] * 0
+    cut("q_proj.lora_B", narrow.tensors)
+    broken = [
+        AdapterSpec("idle", "bob/idle", idle.save(tmp_path / "idle")),
+        AdapterSpec("narrow", "bob/narrow", narrow.save(tmp_path / "narrow")),
+        AdapterSpec("empty", "bob/empty", {}),
+    ]
+    engine = load_all(base, [broken[0], good, broken[1], broken[2], other])
+    try:
+        assert {key: type(error) for key, error in engine.refused.items()} == {
+            "idle": Unsupported,
+            "narrow": Damaged,
+            "empty": Damaged,
+        }
+        one, two = await answers(engine, [good.key, other.key])
+        assert one != two
+        with pytest.raises(ModelUnavailable, match="bob/idle"):
+            await answers(engine, ["idle"])
+    finally:
+        await engine.close()
+
+
+async def test_errors_of_one_adapter_name_it_and_no_other(base: Path, tmp_path: Path) -> None:
+    engine = load_all(base, files_of(tmp_path, 2))
+    try:
+        with pytest.raises(ContextExceeded) as refused:
+            await answers(engine, ["key 1"], "w1 " * 400)
+        assert refused.value.model == "acme/tuned-1"
+    finally:
+        await engine.close()

@@ -8,10 +8,7 @@ interleaved), so the rows of those B's are put in that order too. Source: llama.
 
 from __future__ import annotations
 
-import shutil
-import tempfile
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -46,27 +43,14 @@ _PROBED = 20
 _PLACES = 8
 
 
-@contextmanager
-def converted(files: Mapping[str, str], base: str) -> Iterator[Path | None]:
-    """The adapter among these files (name in the repository -> local path) as a GGUF file that is gone when the block
-    ends; None when there is none. base: the local path of the GGUF file that it is for.
+def convert(files: Mapping[str, str], base: str, target: Path) -> None:
+    """Writes the adapter of these files (name in the repository -> local path) as a GGUF file. base: the local path of
+    the GGUF file that it is for. The scale is in B already: without an alpha llama.cpp adds B A x as it is.
 
     Raises Unsupported for what the adapter or its base would need beyond this, Damaged for shapes that do not fit.
     """
     if WEIGHTS not in files:
-        yield None
-        return
-    folder = Path(tempfile.mkdtemp(prefix="craton-adapter-"))  # made with mode 0700
-    try:
-        target = folder / "adapter.gguf"
-        convert(files, base, target)
-        yield target
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
-
-
-def convert(files: Mapping[str, str], base: str, target: Path) -> None:
-    """Writes the adapter's GGUF file. The scale is in B already: without an alpha llama.cpp adds B A x as it is."""
+        raise Damaged("the adapter", f"it has no {WEIGHTS}")
     if CONFIG not in files:
         raise Damaged(WEIGHTS, f"there is no {CONFIG} beside it")
     with Path(files[CONFIG]).open("rb") as file:
@@ -85,17 +69,26 @@ def convert(files: Mapping[str, str], base: str, target: Path) -> None:
     write_gguf(target, metadata, shapes, _tensors(weights, header.data_offset, adapter, layout))
 
 
-def check_effect(model: str, ask: Ask) -> None:
-    """ask: one completion, its chunks. Raises Unsupported when the model's logits are the same with the adapter and
-    without: then it would answer in the base's name only."""
-    with_it, without = _logprobs(model, ask, 1.0), _logprobs(model, ask, 0.0)
-    if with_it == without:
-        raise Unsupported(
-            "An adapter that changes no logits", f"{model!r} says the same with it as without it. Was it trained?"
-        )
+class Effect:
+    """Tells whether an adapter changes the logits of its base: one that does not would answer in its name only.
+
+    ask: one completion, its chunks.
+    """
+
+    def __init__(self, model: str, ask: Ask) -> None:
+        self._model, self._ask = model, ask
+        self._without: list[tuple[int, float]] = []
+
+    def check(self, adapter: str, index: int) -> None:
+        """index: the adapter's among those of its server. Raises Unsupported."""
+        self._without = self._without or _logprobs(self._model, self._ask, index, 0.0)
+        if _logprobs(self._model, self._ask, index, 1.0) == self._without:
+            raise Unsupported(
+                "An adapter that changes no logits", f"{adapter!r} says the same with it as without it. Was it trained?"
+            )
 
 
-def _logprobs(model: str, ask: Ask, scale: float) -> list[tuple[int, float]]:
+def _logprobs(model: str, ask: Ask, index: int, scale: float) -> list[tuple[int, float]]:
     body: Json = {
         "prompt": _PROBE,
         "n_predict": _PLACES,  # llama.cpp tells no probabilities where a token is a part of a letter
@@ -103,7 +96,7 @@ def _logprobs(model: str, ask: Ask, scale: float) -> list[tuple[int, float]]:
         "temperature": 0,
         "n_probs": _PROBED,
         "cache_prompt": False,
-        "lora": [{"id": 0, "scale": scale}],
+        "lora": [{"id": index, "scale": scale}],
     }
     found: list[tuple[int, float]] = []
     for chunk in ask(body):
@@ -111,7 +104,7 @@ def _logprobs(model: str, ask: Ask, scale: float) -> list[tuple[int, float]]:
             for place in (choice.get("logprobs") or {}).get("content") or ():
                 found += [(one["id"], one["logprob"]) for one in place["top_logprobs"]]
     if not found:
-        raise ModelFailed(model, "it did not answer the probe that tells whether its adapter does anything")
+        raise ModelFailed(model, "it did not answer the probe that tells whether an adapter does anything")
     return found
 
 

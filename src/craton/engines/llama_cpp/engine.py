@@ -5,23 +5,22 @@ from __future__ import annotations
 import hashlib
 import secrets
 from collections import OrderedDict
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing, suppress
-from pathlib import Path
 
 from craton.core.chat import ChatRequest, Json
-from craton.core.errors import InvalidRequest, ModelFailed, Unsupported
+from craton.core.errors import CratonError, InvalidRequest, ModelFailed, Unsupported
 from craton.core.events import Event, Stop, Usage
 from craton.core.model import Capabilities, EmbedAnswer, EmbedRequest, ScoreAnswer, ScoreRequest
 from craton.core.predicting import PredictAnswer, PredictorRequest
 from craton.engines.llama_cpp import grammar
-from craton.engines.llama_cpp.adapting import check_effect, converted
+from craton.engines.llama_cpp.applying import Adapters
 from craton.engines.llama_cpp.events import ChatReader, added, failure, logprobs, stopping_word, usage
 from craton.engines.llama_cpp.limits import capabilities, check
 from craton.engines.llama_cpp.options import Options, settle
 from craton.engines.llama_cpp.requests import chat_limits, completion_limits, conversation
 from craton.engines.llama_cpp.server import LlamaServer, RefusedError, Verb
-from craton.engines.protocol import EngineSpec
+from craton.engines.protocol import AdapterSpec, EngineSpec
 from craton.engines.templates import knows_tools, render
 from craton.engines.tool_prompting import CALL_OPEN, CallReader, MalformedCall, callable_tools, write_tools
 
@@ -45,30 +44,37 @@ class LlamaCppEngine:
         model: str,
         options: Options,
         template: str | None,
-        adapter: Path | None = None,
+        adapters: Sequence[AdapterSpec] = (),
         new_id: Callable[[], str] = _new_id,
     ) -> None:
+        """adapters: those that are applied when a request asks for one. Raises the error of one that is alone; what is
+        wrong with one of several stands in `refused`."""
         self._model, self._options, self._template, self._new_id = model, options, template, new_id
         self._native_tools = template is not None and knows_tools(template)
         self._grammars: OrderedDict[bytes, bool] = OrderedDict()
-        self._server = LlamaServer(model, options, template, adapter)
-        if adapter is not None:
-            check_effect(model, self._server.ask)
+        self._adapters = Adapters(adapters)
+        with self._adapters.converted(options.path):
+            self._server = LlamaServer(model, options, template, self._adapters.files)
+        self._adapters.check(model, self._server.ask)
 
     @classmethod
     def load(cls, spec: EngineSpec) -> LlamaCppEngine:
-        """Loads the model, and the adapter over it where its files hold one. The template is rendered once in the
-        sandbox before llama.cpp's own engine sees it.
+        """Loads the model and its adapters. The template is rendered once in the sandbox before llama.cpp's own engine
+        sees it.
 
         Raises InvalidRequest for bad options or a template that fails, Damaged and ModelUnavailable for bad files,
-        Unsupported for an adapter that changes nothing or would need what is not done here.
+        Unsupported for a lone adapter that changes nothing or would need what is not done here.
         """
         options = settle(spec)
         template = spec.info.chat_template
         if template is not None:
             render(template, [{"role": "user", "content": "Hi"}])
-        with converted(spec.files, options.path) as adapter:
-            return cls(spec.model, options, template, adapter)
+        return cls(spec.model, options, template, spec.adapters)
+
+    @property
+    def refused(self) -> dict[str, CratonError]:
+        """What is wrong with the adapters that cannot be asked for, by key."""
+        return self._adapters.refused
 
     @property
     def capabilities(self) -> Capabilities:
@@ -106,7 +112,7 @@ class LlamaCppEngine:
 
     def _check(self, request: ChatRequest) -> None:
         if self._template is None:
-            raise Unsupported(f"chat with {self._model}, which has no chat template")
+            raise Unsupported(f"chat with {self._name(request)}, which has no chat template")
         check(request, self._options.parallel)
 
     def _prompted(self, request: ChatRequest) -> ChatRequest:
@@ -130,20 +136,21 @@ class LlamaCppEngine:
         try:
             return await self._server.prompt(self._conversation(self._prompted(request)))
         except RefusedError as error:
-            raise failure(self._model, error.error) from error
+            raise failure(self._name(request), error.error) from error
 
     async def _plain(self, request: ChatRequest) -> AsyncGenerator[Event, None]:
         """llama.cpp renders, parses reasoning and (where the template knows them) tool calls."""
         request = self._prompted(request)
         body = self._conversation(request) | chat_limits(request)
         if request.output_schema is not None:
-            body["grammar"] = await self._compiled(grammar.answer(request.output_schema.schema), "output_schema")
+            held = grammar.answer(request.output_schema.schema)
+            body["grammar"] = await self._compiled(held, "output_schema", request)
         reader = ChatReader(request.sampling.logprobs)
-        async with aclosing(self._chunks("chat", body)) as chunks:
+        async with aclosing(self._chunks("chat", body, request)) as chunks:
             async for chunk in chunks:
                 for event in reader.feed(chunk):
                     yield event
-        yield self._counted(reader.usage)
+        yield self._counted(reader.usage, request)
 
     async def _with_calls(self, request: ChatRequest) -> AsyncGenerator[Event, None]:
         """The prompt is ours, and so is the reading of the calls.
@@ -160,7 +167,7 @@ class LlamaCppEngine:
         parallel = request.tool_choice.parallel and self._native_tools
         held = ""
         if tools:
-            held = await self._compiled(grammar.calls(tools, parallel=parallel, opened=free), "tools")
+            held = await self._compiled(grammar.calls(tools, parallel=parallel, opened=free), "tools", request)
         sampling = request.sampling
         body = completion_limits(sampling) | {"prompt": await self._prompt(request)}
         reader = CallReader(self._new_id)
@@ -169,7 +176,7 @@ class LlamaCppEngine:
             if free:
                 marks = [CALL_OPEN] if tools else []
                 first = body | {"stop": [*sampling.stop, *marks], "verbose": True}
-                async with aclosing(self._run(first, run, reader, sampling.logprobs)) as events:
+                async with aclosing(self._run(first, run, reader, request)) as events:
                     async for event in events:
                         yield event
             if not free or run.word == CALL_OPEN:
@@ -181,34 +188,36 @@ class LlamaCppEngine:
                 if run.left is not None:
                     body["n_predict"] = run.left
                 if run.left != 0:
-                    async with aclosing(self._run(body, run, reader, sampling.logprobs)) as events:
+                    async with aclosing(self._run(body, run, reader, request)) as events:
                         async for event in events:
                             yield event
             for event in reader.finish():
                 yield event
         except MalformedCall as error:
-            raise ModelFailed(self._model, "its tool call left the form that the grammar holds it to") from error
+            raise ModelFailed(
+                self._name(request), "its tool call left the form that the grammar holds it to"
+            ) from error
         yield run.stop(reader.calls)
-        yield self._counted(run.usage)
+        yield self._counted(run.usage, request)
 
     async def _run(
-        self, body: Json, run: _Run, reader: CallReader, wanted_logprobs: int | None
+        self, body: Json, run: _Run, reader: CallReader, request: ChatRequest
     ) -> AsyncGenerator[Event, None]:
-        async with aclosing(self._chunks("completion", body)) as chunks:
+        async with aclosing(self._chunks("completion", body, request)) as chunks:
             async for chunk in chunks:
                 text = run.feed(chunk)
                 for choice in chunk.get("choices", ())[:1]:
-                    for event in reader.feed(text, logprobs(choice, wanted_logprobs)):
+                    for event in reader.feed(text, logprobs(choice, request.sampling.logprobs)):
                         yield event
 
-    async def _chunks(self, verb: Verb, body: Json) -> AsyncGenerator[Json, None]:
-        async with aclosing(self._server.stream(verb, body)) as chunks:
+    async def _chunks(self, verb: Verb, body: Json, request: ChatRequest) -> AsyncGenerator[Json, None]:
+        async with aclosing(self._server.stream(verb, body | self._adapters.applied(request.adapter))) as chunks:
             async for chunk in chunks:
                 if "error" in chunk:
-                    raise failure(self._model, chunk["error"])
+                    raise failure(self._name(request), chunk["error"])
                 yield chunk
 
-    async def _compiled(self, text: str, field: str) -> str:
+    async def _compiled(self, text: str, field: str, request: ChatRequest) -> str:
         """The grammar, once it is known to be in force: llama.cpp drops one that does not compile in silence, so it is
         tried behind a word that cannot come by chance. Raises InvalidRequest."""
         key = hashlib.sha256(text.encode()).digest()
@@ -221,7 +230,7 @@ class LlamaCppEngine:
                 "grammar": grammar.probe(text),
             }
             said = ""
-            async with aclosing(self._chunks("completion", body)) as chunks:
+            async with aclosing(self._chunks("completion", body, request)) as chunks:
                 async for chunk in chunks:
                     said += "".join(choice.get("text") or "" for choice in chunk.get("choices", ()))
             self._grammars[key] = bool(said) and said[: len(grammar.SENTINEL)] == grammar.SENTINEL[: len(said)]
@@ -232,9 +241,13 @@ class LlamaCppEngine:
             raise InvalidRequest("the JSON schema is not valid, or uses a keyword that cannot be enforced", field)
         return text
 
-    def _counted(self, counted: Usage | None) -> Usage:
+    def _name(self, request: ChatRequest) -> str:
+        """Of the model in errors: an adapter that shares this engine tells of no other's."""
+        return self._adapters.model(request.adapter, self._model)
+
+    def _counted(self, counted: Usage | None, request: ChatRequest) -> Usage:
         if counted is None:
-            raise ModelFailed(self._model, "its engine ended without counting its tokens")
+            raise ModelFailed(self._name(request), "its engine ended without counting its tokens")
         return counted
 
 

@@ -9,7 +9,7 @@ import shutil
 import signal
 import tempfile
 import threading
-from collections.abc import AsyncGenerator, Callable, Iterator
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Literal
@@ -32,14 +32,14 @@ class LlamaServer:
     Raises ModelUnavailable when llama.cpp cannot load the file.
     """
 
-    def __init__(self, model: str, options: Options, template: str | None, adapter: Path | None = None) -> None:
-        """adapter: a GGUF file of LoRA pairs that every answer is to use; it is read once, here."""
+    def __init__(self, model: str, options: Options, template: str | None, adapters: Sequence[Path] = ()) -> None:
+        """adapters: GGUF files of LoRA pairs, applied when a request says so; they are read once, here."""
         self._folder = Path(tempfile.mkdtemp(prefix="craton-"))  # made with mode 0700
         key = secrets.token_hex(32)
         socket = self._folder / "s.sock"
         try:
             with _signals_kept():
-                self._native = xllamacpp.Server(parameters(options, template, socket, key, adapter))
+                self._native = xllamacpp.Server(parameters(options, template, socket, key, adapters))
         except Exception as error:
             shutil.rmtree(self._folder, ignore_errors=True)
             raise ModelUnavailable(model, "llama.cpp could not load its file.") from error
@@ -135,7 +135,7 @@ class RefusedError(Exception):
 
 
 def parameters(
-    options: Options, template: str | None, socket: Path, key: str, adapter: Path | None = None
+    options: Options, template: str | None, socket: Path, key: str, adapters: Sequence[Path] = ()
 ) -> xllamacpp.CommonParams:
     """llama.cpp's settings (bench/serving.py runs the raw library with the same ones)."""
     parameters = xllamacpp.CommonParams()
@@ -157,8 +157,7 @@ def parameters(
     parameters.cpuparams.n_threads = options.threads
     parameters.cpuparams_batch.n_threads = options.batch_threads
     parameters.cache_ram_mib = 0  # otherwise up to 8 GiB of old prompts
-    if adapter is not None:
-        parameters.lora_adapters = [xllamacpp.CommonAdapterLoraInfo(str(adapter), 1.0)]
+    parameters.lora_adapters = [xllamacpp.CommonAdapterLoraInfo(str(path), 0.0) for path in adapters]
     if template is not None:
         parameters.chat_template = template
     return parameters

@@ -20,7 +20,7 @@ from craton.children.connection import Connection
 from craton.children.errors import to_wire
 from craton.children.frames import Frames, encode
 from craton.children.limits import bound_memory, die_with
-from craton.core.errors import Unsupported
+from craton.core.errors import CratonError, Unsupported
 from craton.engines.protocol import Engine, EngineSpec
 from craton.engines.worker.frames import Load, LoadFailed, Ready, ServerFrame
 from craton.engines.worker.host import Host
@@ -89,7 +89,10 @@ async def _serve(sock: socket.socket, engine: Engine, load: Load) -> None:
     host = Host(engine, load.spec.model, load.window)
     connection = await Connection[ServerFrame].open(sock, ServerFrame, host.received, lambda _why: ended.set())
     host.attach(connection)
-    connection.send(Ready(engine.capabilities))
+    refused: dict[str, CratonError] = getattr(engine, "refused", {})
+    connection.send(
+        Ready(engine.capabilities, {key: to_wire(error, load.spec.model) for key, error in refused.items()})
+    )
     await ended.wait()
     await host.stop()
 

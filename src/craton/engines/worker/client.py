@@ -48,6 +48,7 @@ class WorkerEngine:
         self._answers: dict[int, asyncio.Future[Any]] = {}
         self._last = 0
         self._dead: CratonError | None = None
+        self.refused: dict[str, CratonError] = {}  # adapters, by key
 
     @property
     def capabilities(self) -> Capabilities:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from msgspec import field
+
 from craton.children.frames import Frame, WireError
 from craton.core.chat import ChatRequest
 from craton.core.events import Event
@@ -65,7 +67,10 @@ class Ping(Frame, frozen=True, tag="ping"):
 
 
 class Ready(Frame, frozen=True, tag="ready"):
+    """refused: by key, what is wrong with adapters that are not there."""
+
     capabilities: Capabilities
+    refused: dict[str, WireError] = field(default_factory=dict)
 
 
 class LoadFailed(Frame, frozen=True, tag="load_failed"):

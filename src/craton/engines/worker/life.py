@@ -144,7 +144,9 @@ class Life:
             self._ready.set_exception(from_wire(frame.error, self._model))
         else:
             window = self._settings.window
-            self._ready.set_result(WorkerEngine(self._connection, self._model, frame.capabilities, window))
+            engine = WorkerEngine(self._connection, self._model, frame.capabilities, window)
+            engine.refused = {key: from_wire(error, self._model) for key, error in frame.refused.items()}
+            self._ready.set_result(engine)
         return ""
 
     def _is_ready(self) -> bool:

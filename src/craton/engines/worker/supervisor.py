@@ -89,6 +89,11 @@ class Worker:
         return self._capabilities
 
     @property
+    def refused(self) -> dict[str, CratonError]:
+        """What is wrong with the adapters that it cannot apply, by key."""
+        return self._life.engine.refused if self._life else {}
+
+    @property
     def pid(self) -> int | None:
         """The process that serves now."""
         return self._life.pid if self._life else None
