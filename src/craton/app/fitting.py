@@ -39,9 +39,13 @@ def describe_fit(info: ModelInfo, settings: Settings, context: int | None = None
     return Fit(need, available, limit, need.total <= min(available, limit), context, parallel)
 
 
-def bytes_needed(info: ModelInfo, settings: Settings) -> int:
-    """What loading a model takes here; nothing for one that lives elsewhere."""
-    return describe_fit(info, settings).memory_needed.total if info.engine in IN_WORKERS else 0
+def bytes_needed(info: ModelInfo, settings: Settings, units: int = 1) -> int:
+    """What loading a model takes here, for so many times the usual requests at once; nothing for one that lives
+    elsewhere."""
+    if info.engine not in IN_WORKERS:
+        return 0
+    parallel = settings.engines.get(info.engine, {}).get("parallel") or DEFAULT_PARALLEL
+    return describe_fit(info, settings, parallel=units * parallel).memory_needed.total
 
 
 def available_memory() -> int:

@@ -10,9 +10,10 @@ from craton.app.config import Settings
 from craton.app.fitting import bytes_needed, memory_limit
 from craton.app.upstreams import Connector, allowed_hosts
 from craton.core.errors import InvalidRequest
+from craton.customizing.source import Customized
 from craton.engines.checking import Checker
 from craton.serve.counting import COUNTER_LIMITS, Counting, counter_bytes
-from craton.serve.directory import Directory
+from craton.serve.directory import Directory, ModelSource
 from craton.serve.drifting import DriftBook
 from craton.serve.inference import Inference, Tracer
 from craton.serve.learning import SNAPSHOT_ROWS, Lines
@@ -23,6 +24,7 @@ from craton.serve.predictors import Predictors
 from craton.serve.pricing import Prices
 from craton.serve.snapshots import Snapshots
 from craton.serve.sources import Echo, HubModels, Upstream, Upstreams
+from craton.wire.aws.names import resource_of
 
 if TYPE_CHECKING:
     import httpx
@@ -71,13 +73,14 @@ class RunningModels:
         loader = EngineLoader(platform.blobs.path, options, connector.connect, lines)
         self.pool = Pool(
             loader.load,
-            lambda target: bytes_needed(target.info, settings),
+            lambda target: bytes_needed(target.info, settings, target.units),
             _limits(settings),
             share=loader.share,
         )
         self._counting = Counting(self.pool, Pool(loader.load_counter, counter_bytes, COUNTER_LIMITS))
+        sources: list[ModelSource] = [Echo(time.time()), _upstreams(settings), HubModels(platform.catalog)]
         self.directory = Directory(
-            [Echo(time.time()), _upstreams(settings), HubModels(platform.catalog)], settings.aliases
+            [Customized(platform.database, sources, resource_of), *sources], settings.aliases
         )
         self.inference = Inference(
             self.directory,

@@ -5,7 +5,8 @@ from __future__ import annotations
 import base64
 import secrets
 import string
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, Generic, Protocol, TypeVar
 
 import msgspec
@@ -13,6 +14,7 @@ from msgspec import Struct
 from sqlalchemy import ColumnElement, Connection, Select, Table, and_, delete, insert, or_, select, tuple_, update
 
 from craton.core.errors import Conflict, InvalidRequest, NotFound
+from craton.core.job import Running
 from craton.customizing import tables
 from craton.customizing.values import Customization, CustomModel, Deployment, Throughput
 
@@ -34,6 +36,14 @@ class Kept(Protocol):
 
 
 T = TypeVar("T", bound=Kept)
+
+
+@contextmanager
+def writing(running: Running) -> Iterator[Connection]:
+    """A write transaction in which the job is this process's own. Raises JobLost."""
+    with running.writing() as connection:
+        assert isinstance(connection, Connection)
+        yield connection
 
 
 def new_id() -> str:

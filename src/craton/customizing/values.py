@@ -97,25 +97,31 @@ class Update(Struct, frozen=True):
 
 
 class Deployment(Struct, frozen=True):
-    """A name under which a custom model answers. model: its id. update: the last one that was asked for."""
+    """A name under which a custom model answers. model: its id. update: the last one that was asked for; while the
+    status is "updating", `model` answers still."""
 
     id: str
     tenant: str
     name: str
     model: str
-    status: Status
+    status: Literal["creating", "active", "updating", "failed"]
     created: float
     updated: float
     description: str = ""
     failure: str = ""
     update: Update | None = None
 
+    @property
+    def coming(self) -> str:
+        """The model that is to answer first."""
+        return self.update.model if self.status == "updating" and self.update is not None else self.model
+
 
 class Throughput(Struct, frozen=True):
     """A model that stays loaded. model: a custom model's id, or "" and then `base` is a foundation model's name.
 
     units: times the requests that its engine runs at once. desired and desired_base: what an update is loading beside
-    what answers still, "" where nothing changes. serving: whether `model` or `base` answered once.
+    what answers still, "" where nothing changes.
     """
 
     id: str

@@ -12,9 +12,11 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Protocol
 
+from msgspec.structs import replace
+
 from craton.core.errors import NotFound
 from craton.serve.adapters import over
-from craton.serve.target import Target
+from craton.serve.target import Target, scaled
 
 REMEMBER_SECONDS = 2.0  # how long a resolved name is believed without asking the hub again
 REMEMBER_NAMES = 4096
@@ -54,6 +56,10 @@ class Directory:
         self._remembered[tenant, name] = (self._monotonic(), target)
         return target
 
+    def forget(self) -> None:
+        """Names are asked anew: what some of them mean has changed. Safe in any thread."""
+        self._remembered.clear()
+
     async def targets(self, tenant: str) -> list[Target]:
         """Every model the tenant may use, by id. The first source that has an id wins, as in `find`."""
         found: dict[str, Target] = {}
@@ -65,13 +71,13 @@ class Directory:
     def _look_up(self, tenant: str, name: str) -> Target:
         target = self._named(tenant, name)
         if not target.info.base:
-            return target
+            return scaled(target)
         try:
             base = self._named(tenant, target.info.base)
         except NotFound as missing:
             hint = f"{target.info.id!r} is an adapter of it: `craton models pull` a GGUF file of it, or set an alias."
             raise NotFound("base model", missing.name, hint) from None
-        return over(target, base)
+        return scaled(replace(over(target, base), units=target.units))
 
     def _named(self, tenant: str, name: str) -> Target:
         for spelling in self._spellings(name):

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Collection, Mapping
 from typing import Any
 
+from craton.core.chat import Json
 from craton.core.errors import Unsupported
 from craton.core.job import Job, JobSpec
 from craton.jobs.executor import ON
@@ -45,12 +46,14 @@ class Trainings:
         """
         if on and on not in self._clusters:
             raise Unsupported(f"Running on {on[:50]!r}", "The operator configures a cluster by [ray] in config.toml.")
-        spec = self._read(document)
-        pinned = await self._pinned(tenant, spec)
-        arguments = {"specification": document_of(spec), "pinned": pinned}
+        spec, arguments = await self._prepared(tenant, document)
         arguments |= {name: value for name, value in ((ON, on), ("source", dict(source or {}))) if value}
         job = JobSpec(tenant, KIND, arguments, subject=subject_of(spec))
         return await asyncio.to_thread(self._submit, job)
+
+    async def prepare(self, tenant: str, document: Any) -> Json:
+        """The arguments of a job that trains this, whoever submits it. Raises what `submit` raises."""
+        return (await self._prepared(tenant, document))[1]
 
     async def explain(self, tenant: str, document: Any) -> Explanation:
         """What `submit` would run. Raises the same."""
@@ -64,6 +67,10 @@ class Trainings:
         stored = await self._datasets.open(tenant, ref, spec.data.config, spec.data.part)
         own_test = None if stored.test is None else stored.test.rows
         return explain(spec, pinned, stored.train.features, stored.train.rows, own_test)
+
+    async def _prepared(self, tenant: str, document: Any) -> tuple[Specification, Json]:
+        spec = self._read(document)
+        return spec, {"specification": document_of(spec), "pinned": await self._pinned(tenant, spec)}
 
     def _read(self, document: Any) -> Specification:
         spec = read(document)

@@ -78,7 +78,7 @@ def resource_id(identifier: str, kind: str, tenant: str) -> str:
 
 def made_from(base: str) -> str:
     """The part of an ARN that says what a model was made from: "craton.smollm2-135m-instruct"."""
-    plain = re.sub(r"[^a-z0-9]+", "-", base.lower()).strip("-")[:_MAX_SEGMENT]
+    plain = re.sub(r"[^a-z0-9]+", "-", base.partition("@")[0].lower()).strip("-")[:_MAX_SEGMENT]
     return f"craton.{plain or 'model'}"
 
 

@@ -1,0 +1,77 @@
+"""What a training measured, as the CSV files that Bedrock writes into the output bucket.
+
+The layout: docs.aws.amazon.com/bedrock/latest/userguide/model-customization-analyze.html
+"""
+
+from __future__ import annotations
+
+import csv
+import io
+import math
+from collections.abc import AsyncIterator, Iterator
+
+from sqlalchemy import select
+
+from craton.buckets.buckets import Buckets
+from craton.customizing.following import EPOCH, TRAINING, VALIDATION
+from craton.customizing.values import Customization
+from craton.store.database import Database
+from craton.training.tracking.tables import points
+
+TRAINING_FILE = "training_artifacts/step_wise_training_metrics.csv"
+VALIDATION_FILE = "validation_artifacts/post_fine_tuning_validation/validation_metrics.csv"
+_BLOCK = 1 << 16  # characters
+
+
+class Curves:
+    """Writes them; a second time the same again."""
+
+    def __init__(self, database: Database, buckets: Buckets) -> None:
+        self._database, self._buckets = database, buckets
+
+    async def write(self, one: Customization) -> None:
+        """Raises NotFound when the bucket is gone."""
+        folder = f"{one.prefix}model-customization-job-{one.id}/"
+        await self._write(one, TRAINING, folder + TRAINING_FILE)
+        if one.losses.validation is not None:
+            await self._write(one, VALIDATION, folder + VALIDATION_FILE)
+
+    async def _write(self, one: Customization, curve: str, key: str) -> None:
+        async def blocks() -> AsyncIterator[bytes]:
+            for text in self._lines(one, curve):
+                yield text.encode()
+
+        await self._buckets.write(one.tenant, one.bucket, key, blocks(), "text/csv")
+
+    def _lines(self, one: Customization, curve: str) -> Iterator[str]:
+        buffer = io.StringIO()
+        writer = csv.writer(buffer)
+        writer.writerow(["step_number", "epoch_number", curve, "perplexity"])
+        for step, epoch, loss in self._rows(one, curve):
+            perplexity = "" if loss is None else f"{math.exp(min(loss, 700.0)):.6g}"  # exp(710) overflows
+            writer.writerow([step, epoch, "" if loss is None else f"{loss:.6g}", perplexity])
+            if buffer.tell() > _BLOCK:
+                yield buffer.getvalue()
+                buffer.seek(0)
+                buffer.truncate()
+        yield buffer.getvalue()
+
+    def _rows(self, one: Customization, curve: str) -> Iterator[tuple[int, int, float | None]]:
+        """Step (from 0), epoch (from 0), loss. An attempt that was killed may have told a step that the next one tells
+        again: what was told last counts."""
+        mine = (points.c.tenant == one.tenant) & (points.c.job == one.job) & points.c.name.in_((curve, EPOCH))
+        query = select(points.c.step, points.c.name, points.c.value).where(mine, points.c.step.is_not(None))
+        query = query.order_by(points.c.step, points.c.number)
+        epoch = 0
+        told: tuple[int, float | None] | None = None
+        with self._database.read() as connection:
+            for row in connection.execution_options(yield_per=1000).execute(query):
+                if told is not None and row.step != told[0]:
+                    yield max(told[0] - 1, 0), epoch, told[1]
+                    told = None
+                if row.name == EPOCH:
+                    epoch = max(math.ceil(row.value or 0) - 1, 0)
+                else:
+                    told = (row.step, row.value)
+        if told is not None:
+            yield max(told[0] - 1, 0), epoch, told[1]
