@@ -5,9 +5,7 @@
 
 from __future__ import annotations
 
-import ctypes
 import importlib.util
-import os
 import socket
 import sys
 from pathlib import Path
@@ -16,7 +14,7 @@ from typing import Any
 import msgspec
 
 from craton.children.frames import Frames, encode
-from craton.children.limits import bound_memory, die_with
+from craton.children.limits import alone, bound_memory, die_with
 from craton.engines.predictor.spaces import describe
 from craton.training.methods.reinforcement.remote import (
     Answered,
@@ -34,8 +32,6 @@ from craton.training.methods.reinforcement.remote import (
 
 FILE = "environment.py"
 MEMORY = 2 << 30  # bytes, beyond what Python and gymnasium take
-FILES, FILE_BYTES = 128, 64 << 20
-_CLONE_NEWUSER, _CLONE_NEWNET = 0x10000000, 0x40000000
 
 
 def main() -> None:
@@ -43,7 +39,8 @@ def main() -> None:
     die_with(int(parent))
     import gymnasium  # noqa: F401 (before memory is bounded)
 
-    _bound()
+    bound_memory(MEMORY)
+    alone()
     talk = socket.socket(fileno=int(descriptor))
     try:
         document = msgspec.json.decode(said)
@@ -102,19 +99,6 @@ def _load(folder: Path, params: dict[str, Any], *, draw: bool) -> Any:
         if not draw:
             raise
         return make(**params)
-
-
-def _bound() -> None:
-    if sys.platform == "win32":
-        return
-    import resource
-
-    bound_memory(MEMORY)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (FILES, FILES))
-    resource.setrlimit(resource.RLIMIT_FSIZE, (FILE_BYTES, FILE_BYTES))
-    if sys.platform == "linux":  # a network of its own, without a way out; not every kernel allows it
-        ctypes.CDLL(None).unshare(_CLONE_NEWUSER | _CLONE_NEWNET)
-    os.nice(5)
 
 
 def _words(error: Exception) -> str:

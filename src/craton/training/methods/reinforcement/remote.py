@@ -3,27 +3,19 @@ processes and files; it ends with its parent, and a step that takes too long end
 
 from __future__ import annotations
 
-import os
-import shutil
-import socket
-import subprocess
-import sys
-import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import msgspec
 from msgspec import Struct
 
-from craton.children.frames import Frames, MalformedFrame, encode
-from craton.children.process import clean_environment, how_it_ended
+from craton.children.blocking import Blocking, Gone
 from craton.core.errors import InvalidRequest
 from craton.engines.predictor.spaces import Space, build
 
 MODULE = "craton.training.methods.reinforcement.environment_child"
 STEP_SECONDS, START_SECONDS = 60.0, 120.0
-LAST_WORDS = 400  # characters
 
 
 class Array(Struct, frozen=True):
@@ -91,72 +83,35 @@ class Remote:
 
     def __init__(self, folder: Path, params: dict[str, Any], *, draw: bool) -> None:
         """folder: the space's files. Raises InvalidRequest when it does not start."""
-        ours, theirs = socket.socketpair()
-        self._socket, self._frames = ours, Frames[Answered](Answered)
-        self._waiting: Iterator[Answered] = iter(())
-        self._place = Path(tempfile.mkdtemp(prefix="craton-environment-"))
-        self._output = tempfile.TemporaryFile()  # noqa: SIM115 (closed with the process)
         said = msgspec.json.encode({"params": params, "draw": draw}).decode()
-        self._process = subprocess.Popen(
-            [sys.executable, "-s", "-P", "-m", MODULE, str(theirs.fileno()), str(os.getpid()), str(folder), said],
-            env=clean_environment(os.environ) | {"TMPDIR": str(self._place), "HOME": str(self._place)},
-            cwd=self._place,
-            stdin=subprocess.DEVNULL,
-            stdout=self._output,
-            stderr=subprocess.STDOUT,
-            pass_fds=(theirs.fileno(),),
-            start_new_session=True,
-        )
-        theirs.close()
+        self._child = Blocking[Answered](MODULE, [str(folder), said], Answered)
         self._steps = 0
-        described = self._answer(START_SECONDS)
+        described = self._answered(lambda: self._child.answer(START_SECONDS), START_SECONDS)
         assert isinstance(described, Described)
         self.described = described
 
     def ask(self, asked: Asked) -> Answered:
         """Raises InvalidRequest when it fails, dies or hangs."""
         self._steps += isinstance(asked, Step)
-        try:
-            self._socket.sendall(encode(asked))
-        except OSError:
-            raise self._ended() from None
-        return self._answer(STEP_SECONDS)
+        return self._answered(lambda: self._child.ask(asked, STEP_SECONDS), STEP_SECONDS)
 
     def close(self) -> None:
-        self._socket.close()
-        self._process.kill()
-        self._process.wait()
-        self._output.close()
-        shutil.rmtree(self._place, ignore_errors=True)
+        self._child.close()
 
-    def _answer(self, seconds: float) -> Answered:
-        self._socket.settimeout(seconds)
+    def _answered(self, answer: Callable[[], Answered], seconds: float) -> Answered:
         try:
-            while True:
-                for answer in self._waiting:
-                    if isinstance(answer, Failed):
-                        raise self._fault(f"failed {self._when()}: {answer.reason}")
-                    return answer
-                data = self._socket.recv(1 << 20)
-                if not data:
-                    raise self._ended()
-                self._waiting = self._frames.feed(data)
+            found = answer()
         except TimeoutError:
             raise self._fault(f"gave no answer {self._when()} within {seconds:.0f} seconds") from None
-        except (OSError, MalformedFrame):
-            raise self._ended() from None
-
-    def _ended(self) -> InvalidRequest:
-        try:
-            how = how_it_ended(self._process.wait(5))
-        except subprocess.TimeoutExpired:
-            how = "it stopped talking"
-        self._output.seek(0)
-        words = self._output.read().decode("utf-8", "replace").strip()[-LAST_WORDS:]
-        return self._fault(f"crashed {self._when()}: {how}" + (f"; it said: {words}" if words else ""))
+        except Gone as gone:
+            said = f"; it said: {gone.words}" if gone.words else ""
+            raise self._fault(f"crashed {self._when()}: {gone.how}{said}") from None
+        if isinstance(found, Failed):
+            raise self._fault(f"failed {self._when()}: {found.reason}")
+        return found
 
     def _fault(self, what: str) -> InvalidRequest:
-        self._process.kill()
+        self._child.kill()
         return InvalidRequest(f"the environment {what}", "environment")
 
     def _when(self) -> str:
