@@ -11,7 +11,9 @@ from typing import TYPE_CHECKING
 
 from craton.access.bookkeeping import Bookkeeping
 from craton.app.backstage import Backstage
+from craton.app.batching import RunningBatches
 from craton.app.clusters import clusters
+from craton.app.customizing import RunningCustomizing
 from craton.app.fitting import describe_fit
 from craton.app.hub import RunningHub
 from craton.app.knowledge import RunningKnowledge
@@ -72,6 +74,9 @@ class Server:
         )
         self._knowledge = RunningKnowledge(platform, self._models)
         self._hub = RunningHub(platform, self._models.outgoing.get, self._models.inference)
+        self._trainings = open_trainings(platform, self._hub.viewer.viewer)
+        self._customizing = RunningCustomizing(platform, self._models, self._trainings.prepare)
+        self._batches = RunningBatches(platform, self._models.inference)
         self._executor = _executor(platform, environment, self._models.outgoing.get)
         self.router = Router(self._routes())
         beside = BesideDialect(Bookkeeping(platform.database))
@@ -94,14 +99,18 @@ class Server:
 
     def _routes(self) -> list[Route]:
         dialects = (
-            AwsDialect(self._models.inference, self._knowledge.knowledge),
+            AwsDialect(
+                self._models.inference,
+                self._knowledge.knowledge,
+                more=[("bedrock", self._customizing.operations), *self._batches.handlers],
+            ),
             OpenAIDialect(self._models.inference, time.time),
             AnthropicDialect(self._models.inference),
             NativeDialect(self._backstage),
             PredictingDialect(self._models.inference),
             OpenInferenceDialect(self._models.inference, lambda: self._backstage.accepting),
             JobsDialect(self._platform.jobs),
-            TrainingDialect(open_trainings(self._platform, self._hub.viewer.viewer), self._platform.jobs),
+            TrainingDialect(self._trainings, self._platform.jobs),
             *open_runs(self._platform),
             NativeKnowledge(self._knowledge.knowledge),
             MeasuringDialect(self._knowledge.knowledge.measuring),
@@ -116,12 +125,14 @@ class Server:
         await self._models.start(warm=True)
         self._knowledge.start()
         self._hub.start()
+        self._customizing.start()
         self._executor.start()
         self._backstage.accepting = True
 
     async def stop(self) -> None:
         self._backstage.accepting = False
         await self._executor.stop()
+        await self._customizing.close()
         await self._hub.stop()
         await self._knowledge.close()
         await self._models.close()

@@ -43,6 +43,26 @@ def handlers(platform: Platform) -> Mapping[str, Handler]:
         async with training_parts(platform) as parts:
             return await train(running, running.job.arguments, parts)
 
+    async def customizing(running: Running) -> Json:
+        from craton.app.customizing import customize_parts
+        from craton.customizing.job import customize
+
+        async with customize_parts(platform) as parts:
+            return await customize(running, running.job.arguments, parts)
+
+    async def bringing(running: Running) -> Json:
+        from craton.app.customizing import bring_parts
+        from craton.customizing.bringing import bring
+
+        return await bring(running, running.job.arguments, bring_parts(platform))
+
+    async def batching(running: Running) -> Json:
+        from craton.app.batching import batch_parts
+        from craton.batch.job import run_batch
+
+        async with batch_parts(platform) as parts:
+            return await run_batch(running, running.job.arguments, parts)
+
     async def scripts(running: Running) -> Json:
         """Never runs the program: it is its owner's to run, and comes here only when its tracker fell silent."""
         from craton.training.tracking.scripts import found_lost
@@ -51,6 +71,9 @@ def handlers(platform: Platform) -> Mapping[str, Handler]:
 
     return {
         "train": training,
+        "customize": customizing,
+        "custom-model": bringing,
+        "batch": batching,
         "script": scripts,
         "ingest": ingesting,
         "reindex": reindexing,

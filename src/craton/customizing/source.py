@@ -15,7 +15,7 @@ from craton.serve.target import Target
 from craton.store.database import Database
 
 ReadName = Callable[[str, str], tuple[str, str] | None]
-"""(tenant, name) -> what kind of resource it names and its id: of the tenant's own alone."""
+"""(name, tenant) -> what kind of resource it names and its id: of the tenant's own alone."""
 
 
 class Customized:
@@ -30,7 +30,7 @@ class Customized:
 
     def find(self, tenant: str, name: str) -> Target | None:
         """Raises ModelUnavailable for what is not active, Unsupported for a custom model that is asked by its ARN."""
-        named = self._read(tenant, name)
+        named = self._read(name, tenant)
         if named is None:
             return None
         kind, id = named
