@@ -1,0 +1,173 @@
+"""The model that is tuned: a repository's files as a torch module and its tokenizer.
+
+A repository that holds one GGUF file is read through transformers, its numbers dequantised; one with safetensors
+directly. No code of a repository runs, and nothing pickled is read.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from craton.core.errors import Damaged, InvalidRequest, Unsupported
+from craton.formats.gguf import read_gguf_file
+from craton.formats.safetensors import read_safetensors_file
+from craton.training.protocol import Run
+
+if TYPE_CHECKING:
+    import torch
+
+FIELD = "base"
+MAX_JSON = 4 << 20  # bytes of config.json
+WHICH = "Models that write text (Llama, Mistral, Qwen, Gemma, GPT-2, Falcon ...) as one GGUF file or safetensors are."
+
+
+@dataclass(frozen=True, slots=True)
+class Base:
+    """Files that can be tuned. gguf: the name of the file that holds all, "" for safetensors. family: what
+    config.json calls model_type. stored: the file's own kind of numbers, for people."""
+
+    name: str
+    folder: Path
+    gguf: str
+    family: str
+    parameters: int
+    stored: str
+
+
+def open_base(run: Run, name: str) -> Base:
+    """Looks at the files, without torch. Raises NotFound, Gated, Damaged, and InvalidRequest or Unsupported with the
+    reason why the model cannot be tuned and which can."""
+    return look_at(run.checkout("model", name), name)
+
+
+def look_at(folder: Path, name: str) -> Base:
+    files = {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+    if "model.json" in files:
+        raise InvalidRequest(f"{name} predicts from columns and writes no text, so it cannot be tuned. {WHICH}", FIELD)
+    if "adapter_config.json" in files:
+        raise InvalidRequest(f"{name} is an adapter. Name its own base, or export both merged and tune that.", FIELD)
+    if "modules.json" in files:
+        raise InvalidRequest(f"{name} embeds texts: `method: transfer` tunes embedders. {WHICH}", FIELD)
+    weights = sorted(file for file in files if file.endswith(".safetensors") and "/" not in file)
+    if weights and "config.json" in files:
+        return _safetensors(folder, name, weights)
+    found = sorted(file for file in files if file.endswith(".gguf"))
+    if len(found) == 1:
+        return _gguf(folder, name, found[0])
+    if found:
+        raise InvalidRequest(f"{name} holds {len(found)} GGUF files; which one is to be tuned is not said", FIELD)
+    if any(file.endswith((".bin", ".pt", ".pth", ".pkl")) for file in files):
+        raise Unsupported("Tuning pickled weights", "Convert them to safetensors first (`save_pretrained`).")
+    raise InvalidRequest(f"{name} holds no weights. {WHICH}", FIELD)
+
+
+def load(base: Base, dtype: torch.dtype | None = None) -> tuple[Any, Any]:
+    """The model (a transformers one, in evaluation) and its tokenizer. dtype: None for float32. Raises Damaged for
+    files that do not load."""
+    import torch
+    from transformers import AutoModelForCausalLM
+
+    with _quietly(), _reading_once():
+        try:
+            tokenizer = load_tokenizer(base)
+            model = AutoModelForCausalLM.from_pretrained(
+                base.folder,
+                dtype=dtype or torch.float32,
+                local_files_only=True,
+                **({"gguf_file": base.gguf} if base.gguf else {"use_safetensors": True, "trust_remote_code": False}),
+            )
+        except (OSError, ValueError, KeyError, RuntimeError, NotImplementedError) as error:
+            raise Damaged(base.name, f"its weights cannot be loaded: {str(error).splitlines()[0][:300]}") from error
+    model.config.use_cache = False
+    if base.gguf:  # it is not quantised any more
+        del model.config.quantization_config
+        model.hf_quantizer, model.is_quantized = None, False
+    model.config._name_or_path = ""
+    return model, tokenizer
+
+
+def load_tokenizer(base: Base) -> Any:
+    from transformers import AutoTokenizer
+
+    more = {"gguf_file": base.gguf} if base.gguf else {}
+    with _quietly():
+        tokenizer = AutoTokenizer.from_pretrained(base.folder, local_files_only=True, trust_remote_code=False, **more)
+    if tokenizer.pad_token_id is None:
+        tokenizer.pad_token = tokenizer.eos_token
+    return tokenizer
+
+
+def _gguf(folder: Path, name: str, file: str) -> Base:
+    header = read_gguf_file(folder / file, name)
+    family = str(header.metadata.get("general.architecture", ""))
+    if any("pooling_type" in key for key in header.metadata) or "bert" in family:
+        raise InvalidRequest(f"{name} embeds texts: `method: transfer` tunes embedders. {WHICH}", FIELD)
+    from transformers.integrations.ggml import GGUF_CONFIG_MAPPING
+
+    if family not in GGUF_CONFIG_MAPPING:
+        raise Unsupported(f"Tuning the GGUF architecture {family[:40]!r}", f"From its safetensors it may be. {WHICH}")
+    kinds: dict[str, int] = {}
+    for tensor in header.tensors:
+        kinds[tensor.dtype] = kinds.get(tensor.dtype, 0) + tensor.elements
+    stored = max(kinds, key=lambda kind: kinds[kind], default="")
+    return Base(name, folder, file, family, sum(kinds.values()), stored)
+
+
+def _safetensors(folder: Path, name: str, weights: list[str]) -> Base:
+    config_file = folder / "config.json"
+    if config_file.stat().st_size > MAX_JSON:
+        raise Damaged("config.json", "it is too large to be a configuration")
+    try:
+        config = json.loads(config_file.read_bytes())
+        family = str(config["model_type"])
+    except (ValueError, KeyError, TypeError, RecursionError):
+        raise Damaged("config.json", "it does not say which model it is of (model_type)") from None
+    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING_NAMES
+
+    if family in {"bert", "roberta", "distilbert", "xlm-roberta"}:
+        raise InvalidRequest(f"{name} is an encoder: `method: transfer` tunes encoders. {WHICH}", FIELD)
+    if family not in MODEL_FOR_CAUSAL_LM_MAPPING_NAMES:
+        raise Unsupported(f"Tuning the architecture {family[:40]!r}", WHICH)
+    if not (folder / "tokenizer.json").is_file() and not (folder / "tokenizer_config.json").is_file():
+        raise InvalidRequest(f"{name} has no tokenizer beside its weights (tokenizer.json)", FIELD)
+    tensors = [tensor for file in weights for tensor in read_safetensors_file(folder / file, file).tensors]
+    stored = max({tensor.dtype for tensor in tensors}, key=lambda kind: _share(tensors, kind), default="")
+    return Base(name, folder, "", family, sum(tensor.elements for tensor in tensors), stored)
+
+
+def _share(tensors: list[Any], kind: str) -> int:
+    return sum(tensor.elements for tensor in tensors if tensor.dtype == kind)
+
+
+@contextmanager
+def _reading_once() -> Iterator[None]:
+    """transformers parses a GGUF's header anew for the configuration, the tokenizer and the weights, and builds the
+    table of names anew for each module: the starter model took 25 s of 35 for that. Here each is made once."""
+    import gguf
+
+    reader, names = gguf.GGUFReader, gguf.get_tensor_name_map
+    gguf.GGUFReader, gguf.get_tensor_name_map = cache(reader), cache(names)
+    try:
+        yield
+    finally:
+        gguf.GGUFReader, gguf.get_tensor_name_map = reader, names
+
+
+@contextmanager
+def _quietly() -> Iterator[None]:
+    """Bars of progress have no place in a job's output."""
+    from transformers.utils import logging
+
+    before = logging.is_progress_bar_enabled()
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        if before:
+            logging.enable_progress_bar()
