@@ -29,8 +29,8 @@ KIND = "customize"
 NAMESPACE = "custom"
 """Of the repositories that hold custom models."""
 
-Prepare = Callable[[str, Json], Awaitable[Json]]
-"""(tenant, specification) -> the arguments of a training: checked, its data pinned. Raises what a submission does."""
+Prepare = Callable[[str, Json, str], Awaitable[Json]]
+"""(tenant, specification, output bucket) -> the arguments of a training: checked, its data pinned."""
 
 
 class NewCustomization(Struct, frozen=True):
@@ -61,7 +61,7 @@ class Customizations:
         if (known := await asyncio.to_thread(self._known, tenant, once)) is not None:
             return known
         output = {"model": f"{NAMESPACE}/{new.output}", "private": True}
-        training = await self._prepare(tenant, {**new.document, "output": output})
+        training = await self._prepare(tenant, {**new.document, "output": output}, new.bucket)
         return await asyncio.to_thread(self._insert, tenant, new, training, once)
 
     async def get(self, tenant: str, identifier: str) -> Customization:

@@ -21,6 +21,7 @@ from craton.customizing.rows import Listing, custom_models, new_id, throughputs
 from craton.customizing.tags import Tags
 from craton.customizing.values import CustomModel, Throughput
 from craton.knowledge.tokens import Token
+from craton.serve.loading import IN_WORKERS
 from craton.store.database import Database
 
 MAX_UNITS = 64
@@ -29,6 +30,11 @@ SCALED = frozenset({"llama_cpp"})
 
 Find = Callable[[str, str], Awaitable[ModelInfo]]
 """(tenant, name) -> the model. Raises NotFound."""
+
+
+def can_be_provisioned(info: ModelInfo) -> bool:
+    """Whether it is loaded here at all."""
+    return info.engine in IN_WORKERS and bool(info.verbs)
 
 
 class Wanted(Struct, frozen=True):
@@ -93,6 +99,8 @@ class Throughputs:
             raise InvalidRequest(f"must be from 1 to {MAX_UNITS}", "modelUnits")
         custom = await asyncio.to_thread(self._usable, tenant, wanted.custom) if wanted.custom else None
         info = await self._find(tenant, f"{custom.repo}@{custom.revision}" if custom is not None else wanted.base)
+        if not can_be_provisioned(info):
+            raise InvalidRequest(f"{info.id} is not loaded on this machine, so nothing can be kept for it", "modelId")
         if units > 1 and info.engine not in SCALED:
             raise InvalidRequest(f"{info.id} runs on an engine whose capacity is fixed; ask for 1", "modelUnits")
         if custom is not None:

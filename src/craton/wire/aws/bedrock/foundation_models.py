@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from craton.core.chat import Json
 from craton.core.model import ModelInfo
+from craton.customizing.bases import why_not
+from craton.customizing.throughputs import can_be_provisioned
 from craton.serve.inference import Serving
 from craton.wire.aws.handling import Handle
 from craton.wire.aws.names import model_arn, model_name
@@ -55,7 +57,7 @@ def _describe(model: ModelInfo, region: str) -> Json:
         "inputModalities": ["TEXT"],
         "outputModalities": [_OUTPUTS[verb] for verb in model.verbs if verb in _OUTPUTS],
         "responseStreamingSupported": "chat" in model.verbs,
-        "customizationsSupported": [],
-        "inferenceTypesSupported": ["ON_DEMAND"],
+        "customizationsSupported": [] if why_not(model) else ["FINE_TUNING", "CONTINUED_PRE_TRAINING", "DISTILLATION"],
+        "inferenceTypesSupported": ["ON_DEMAND", "PROVISIONED"] if can_be_provisioned(model) else ["ON_DEMAND"],
         "modelLifecycle": {"status": "ACTIVE", "startOfLifeTime": model.created or None},
     }
