@@ -11,7 +11,7 @@ import msgspec
 from sqlalchemy import ColumnElement, Connection, Row, Select, case, select, tuple_
 
 from craton.batch.tables import batches
-from craton.batch.values import Batch, Counts, Kind, Listing, Order
+from craton.batch.values import ENDED, Batch, Counts, Kind, Listing, Order
 from craton.core.errors import InvalidRequest, NotFound
 from craton.jobs.rows import table as jobs
 
@@ -82,7 +82,7 @@ def _batch(row: Row[Any]) -> Batch:
         created=row.created,
         updated=max(row.updated, row.ended or 0.0),
         expires=row.expires,
-        ended=row.ended,
+        ended=row.updated if row.ended is None and row.status in ENDED else row.ended,  # its job says so in a moment
         counts=Counts(row.total, row.succeeded, row.failed, row.input_tokens, row.output_tokens),
         message=row.error or "",
         token=row.token or "",
