@@ -16,6 +16,7 @@ from huggingface_hub import HfApi
 from tests.app.collaborating import Company, company
 from tests.customizing.clients import ROLE, Clients, wait, wait_until
 from tests.engines.llama_cpp.tiny_llama import Lora, random_weights, write_gguf
+from tests.servers import serving
 
 CONFIG = """
 [server]
@@ -254,6 +255,24 @@ def test_what_is_provisioned_stays_loaded_with_its_own_capacity_until_it_is_dele
         alice.say(arn)
     assert refused(error)[0] == "ResourceNotFoundException"
     wait_until(lambda: _concurrencies(firm) == set())
+
+
+def test_after_a_crash_what_is_provisioned_is_loaded_again_and_what_is_deployed_answers(
+    firm: Firm, deployed: str, second: str
+) -> None:
+    """The last one: it ends the server."""
+    asked = {"modelId": second, "modelUnits": 2, "provisionedModelName": "kept"}
+    arn = firm.alice.bedrock.create_provisioned_model_throughput(**asked)["provisionedModelArn"]
+    wait(lambda: firm.alice.bedrock.get_provisioned_model_throughput(provisionedModelId=arn), "InService")
+    said = [firm.alice.say(model) for model in (arn, deployed)]
+    before = firm.company.server
+    before.process.kill()
+    before.process.wait()
+    with serving(before.home) as server:
+        firm.company.server = server
+        wait_until(lambda: _concurrencies(firm) == {4})  # nobody has asked
+        alice = Clients(server, firm.alice.token)
+        assert [alice.say(model) for model in (arn, deployed)] == said
 
 
 def _concurrencies(firm: Firm) -> set[int]:

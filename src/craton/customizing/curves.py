@@ -70,7 +70,7 @@ class Curves:
                     yield max(told[0] - 1, 0), epoch, told[1]
                     told = None
                 if row.name == EPOCH:
-                    epoch = max(math.ceil(row.value or 0) - 1, 0)
+                    epoch = max(math.ceil((row.value or 0) - 1e-6) - 1, 0)  # the sixth of six updates ends epoch 0
                 else:
                     told = (row.step, row.value)
         if told is not None:
