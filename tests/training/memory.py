@@ -20,11 +20,12 @@ from craton.training.team.alone import Alone
 
 @dataclass
 class MemoryRun:
-    """folder: as a run has it. repositories: "kind:ref" -> a folder. stop: called at every check."""
+    """folder, outside: as a run has them. repositories: "kind:ref" -> a folder. stop: called at every check."""
 
     folder: Path
     repositories: dict[str, Path] = field(default_factory=dict)
     stop: Callable[[], None] | None = None
+    outside: Any = None
     curves: dict[str, list[tuple[int, float]]] = field(default_factory=lambda: defaultdict(list))
     figures: dict[str, float] = field(default_factory=dict)
     parameters: dict[str, Any] = field(default_factory=dict)

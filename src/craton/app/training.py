@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import os
-import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -21,10 +20,12 @@ from craton.data.viewing.shelf import Shelf
 from craton.data.viewing.viewer import Viewer
 from craton.hub.admission import Admission
 from craton.hub.reaching import Reaching
+from craton.serve.inference import Inference
 from craton.serve.telemetry import Fanout
 from craton.training.data.hub import HubDatasets
 from craton.training.embedder import embedding
 from craton.training.jobrun import Checkout, JobRun
+from craton.training.outside import Asking
 from craton.training.repositories import Checkouts
 from craton.training.specification.methods import Specification
 from craton.training.submitting import Trainings, code_refused
@@ -36,6 +37,8 @@ from craton.wire.native_runs import RunsDialect
 from craton.wire.native_scripts import ScriptsDialect
 
 if TYPE_CHECKING:
+    import httpx
+
     from craton.training.data.loading import Embedding
     from craton.training.running import TrainingParts
 
@@ -82,7 +85,7 @@ async def training_parts(platform: Platform) -> AsyncIterator[TrainingParts]:
     def start_run(running: Running, spec: Specification) -> JobRun:
         teams.append(Teams(platform, running.job, loop))
         check_out = _checkout(platform, running.job.tenant)
-        return JobRun(running, platform.home.path / RUNS, check_out, teams[-1].gather)
+        return JobRun(running, platform.home.path / RUNS, check_out, teams[-1].gather, models.asking(running))
 
     try:
         yield TrainingParts(
@@ -121,25 +124,33 @@ def _checkout(platform: Platform, tenant: str) -> Checkout:
 
 
 class _LateModels:
-    """Opened by the first text."""
+    """Opened by the first text, question or address."""
 
     def __init__(self, platform: Platform) -> None:
         self._platform, self._loop = platform, asyncio.get_running_loop()
         self._models: RunningModels | None = None
-        self._lock = threading.Lock()
+        self._lock = asyncio.Lock()
 
     def embedding(self, tenant: str) -> Embedding:
         """Blocks: called in the training's thread."""
-        with self._lock:
-            if self._models is None:
-                self._models = asyncio.run_coroutine_threadsafe(self._open(), self._loop).result()
-        return embedding(self._models.inference, self._loop, tenant)
+        models = asyncio.run_coroutine_threadsafe(self._opened(), self._loop).result()
+        return embedding(models.inference, self._loop, tenant)
+
+    def asking(self, running: Running) -> Asking:
+        async def opened() -> tuple[Inference, httpx.AsyncClient]:
+            models = await self._opened()
+            return models.inference, models.outgoing.get()
+
+        code = self._platform.settings.training.code
+        return Asking(opened, self._loop, running.job.tenant, running.check, code=code)
 
     async def close(self) -> None:
         if self._models is not None:
             await self._models.close()
 
-    async def _open(self) -> RunningModels:
-        models = RunningModels(self._platform, Fanout([]), keep_content=False)
-        await models.start(warm=False)
-        return models
+    async def _opened(self) -> RunningModels:
+        async with self._lock:
+            if self._models is None:
+                self._models = RunningModels(self._platform, Fanout([]), keep_content=False)
+                await self._models.start(warm=False)
+            return self._models

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from craton.core.job import JobLost, Progress, Running
-from craton.training.protocol import Team
+from craton.training.protocol import Outside, Team
 from craton.training.tracking.keeping import Facts
 from craton.training.tracking.recorder import Recorder
 
@@ -25,8 +25,8 @@ Gather = Callable[[int, bool, "JobRun"], Team]
 class JobRun:
     """See `training.protocol.Run`. root: where runs keep their checkpoints."""
 
-    def __init__(self, running: Running, root: Path, checkout: Checkout, gather: Gather) -> None:
-        self._running, self._checkout, self._gather = running, checkout, gather
+    def __init__(self, running: Running, root: Path, checkout: Checkout, gather: Gather, outside: Outside) -> None:
+        self._running, self._checkout, self._gather, self._outside = running, checkout, gather, outside
         self._folder = root / running.job.id
         self._checked_out: list[str] = []
         self._teams: list[Team] = []
@@ -40,6 +40,10 @@ class JobRun:
 
     def published(self, model: str, revision: str) -> None:
         self._published = (model, revision)
+
+    @property
+    def outside(self) -> Outside:
+        return self._outside
 
     @property
     def folder(self) -> Path:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from socket import socket
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+from craton.core.chat import ChatRequest
 from craton.core.predicting import Field
 from craton.engines.predictor.protocol import Predictor
 
@@ -60,6 +61,37 @@ class Team(Protocol):
     def close(self) -> None: ...
 
 
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A model's. stop: why it ended ("end_turn", "max_tokens" ...), or "context" where the question was too long."""
+
+    text: str
+    stop: str
+
+
+class Outside(Protocol):
+    """What a run may ask beside its data. All calls block."""
+
+    def allow_code(self) -> None:
+        """Raises Unsupported where the operator does not let functions of users run."""
+        ...
+
+    def pinned(self, model: str) -> str:
+        """A model that is served, by the revision that it has now. Raises NotFound, InvalidRequest when it writes no
+        answers."""
+        ...
+
+    def answers(self, requests: Iterable[ChatRequest]) -> Iterator[tuple[int, Answer]]:
+        """Each with its request's place, as they come: as many at once as the engine takes. What fails in passing is
+        asked again. Raises what a model raises, and what `Run.check` does."""
+        ...
+
+    def post(self, url: str, body: bytes, key: str, seconds: float) -> bytes:
+        """JSON to an address on the operator's allow-list; what it answers, of bounded length. key: the same for the
+        same question, which may come twice. Raises OutgoingRefused, ConnectionError with what went wrong."""
+        ...
+
+
 class Run(Protocol):
     """The run as a trainer sees it. All calls are quick and safe in threads."""
 
@@ -93,6 +125,9 @@ class Run(Protocol):
         """At most so many processes, this one counted: on the run's cluster, or (here) as children of this one where
         there is no cluster. They are gone at the end of this attempt."""
         ...
+
+    @property
+    def outside(self) -> Outside: ...
 
     @property
     def folder(self) -> Path:

@@ -93,9 +93,9 @@ class Trainings:
             return self._jobs.submit(connection, job)
 
 
-def code_refused() -> Unsupported:
+def code_refused(what: str = "An environment from a repository") -> Unsupported:
     return Unsupported(
-        "An environment from a repository",
+        what,
         "Its code would run on the server; the operator allows that: `code = true` under [training] in config.toml.",
     )
 

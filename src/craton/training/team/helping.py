@@ -17,9 +17,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
 
+from craton.core.errors import Unsupported
 from craton.core.job import JobLost
 from craton.training.jobrun import Checkout
-from craton.training.protocol import Helped, Meeting, Score, Team
+from craton.training.protocol import Helped, Meeting, Outside, Score, Team
 from craton.training.team.messages import Asked, Channel, FromLeader, Gone, Hello, Measured, Meet
 
 CONNECTING = 30.0  # seconds
@@ -102,6 +103,10 @@ class HelperRun:
         folder = Path(tempfile.mkdtemp(prefix="checkout-", dir=self._folder))
         self._checkout(kind, ref, folder)
         return folder
+
+    @property
+    def outside(self) -> Outside:
+        raise Unsupported("Asking models and addresses from a helper")
 
     @property
     def folder(self) -> Path:

@@ -16,10 +16,10 @@ SHOWN = 80  # characters of what a grader said, in an error
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """An answer to be scored. line: of its record, from 1, for errors. prompt: a text, or messages as the record has
-    them. record: all that stands in it."""
+    """An answer to be scored. place: of its record, for errors ("line 12"). prompt: as the record has it, a text or
+    messages. record: all that stands in it."""
 
-    line: int
+    place: str
     prompt: str | list[Json]
     answer: str
     record: Json
@@ -49,7 +49,7 @@ def as_score(found: Any) -> float:
 
 
 def fault(sample: Sample, what: str) -> InvalidRequest:
-    return InvalidRequest(f"for the record in line {sample.line:,} it {what}", "grader")
+    return InvalidRequest(f"for the record at {sample.place} it {what}", "grader")
 
 
 def shown(found: Any) -> str:
