@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
+from craton.app.conversion import RunningImports
 from craton.app.models import RunningModels
 from craton.app.platform import Platform
 from craton.core.chat import Json
@@ -47,7 +48,9 @@ class RunningCustomizing:
         custom_models = CustomModels(platform.hub, jobs, clock)
         deployments = Deployments(database, self._tending.changed, clock)
         throughputs = Throughputs(database, find, self._tending.changed, clock)
+        imports = RunningImports(platform)
         owners = {
+            **imports.owners,
             "model-customization-job": customizations.get,
             "custom-model": custom_models.get,
             "custom-model-deployment": deployments.get,
@@ -58,6 +61,7 @@ class RunningCustomizing:
             **CustomModelOperations(custom_models, customizations).handlers,
             **DeploymentOperations(deployments).handlers,
             **ProvisionedOperations(throughputs).handlers,
+            **imports.handlers,
             **TagOperations(Tags(database), owners).handlers,
         }
 
@@ -69,10 +73,11 @@ class RunningCustomizing:
 
 
 def bring_parts(platform: Platform) -> BringParts:
+    from craton.conversion.preparing import prepare
     from craton.customizing.bringing import BringParts
 
     checkouts = Checkouts(platform.hub, Reaching(platform.database))
-    return BringParts(platform.hub, platform.catalog, platform.buckets, checkouts, lambda folder: None)
+    return BringParts(platform.hub, platform.catalog, platform.buckets, checkouts, prepare)
 
 
 @asynccontextmanager

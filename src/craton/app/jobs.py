@@ -56,6 +56,12 @@ def handlers(platform: Platform) -> Mapping[str, Handler]:
 
         return await bring(running, running.job.arguments, bring_parts(platform))
 
+    async def importing(running: Running) -> Json:
+        from craton.app.conversion import import_parts
+        from craton.customizing.importing.job import import_model
+
+        return await import_model(running, running.job.arguments, import_parts(platform))
+
     async def batching(running: Running) -> Json:
         from craton.app.batching import batch_parts
         from craton.batch.job import run_batch
@@ -73,6 +79,7 @@ def handlers(platform: Platform) -> Mapping[str, Handler]:
         "train": training,
         "customize": customizing,
         "custom-model": bringing,
+        "import-model": importing,
         "batch": batching,
         "script": scripts,
         "ingest": ingesting,

@@ -10,6 +10,7 @@ from craton.app.config import Settings
 from craton.app.fitting import bytes_needed, memory_limit
 from craton.app.upstreams import Connector, allowed_hosts
 from craton.core.errors import InvalidRequest
+from craton.customizing.importing.source import Imported
 from craton.customizing.source import Customized
 from craton.engines.checking import Checker
 from craton.serve.counting import COUNTER_LIMITS, Counting, counter_bytes
@@ -80,7 +81,12 @@ class RunningModels:
         self._counting = Counting(self.pool, Pool(loader.load_counter, counter_bytes, COUNTER_LIMITS))
         sources: list[ModelSource] = [Echo(time.time()), _upstreams(settings), HubModels(platform.catalog)]
         self.directory = Directory(
-            [Customized(platform.database, sources, resource_of), *sources], settings.aliases
+            [
+                Customized(platform.database, sources, resource_of),
+                Imported(platform.database, sources, resource_of),
+                *sources,
+            ],
+            settings.aliases,
         )
         self.inference = Inference(
             self.directory,

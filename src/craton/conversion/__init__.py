@@ -1,1 +1,1 @@
-"""Models from one form into another: imported, converted, quantised, merged, copied."""
+"""What becomes of a model's files: converted, checked against the original, quantised, merged with an adapter."""

@@ -33,7 +33,7 @@ MAX_FILES = 1000
 
 log = logging.getLogger("craton.customizing")
 
-Prepare = Callable[[Path], None]
+Prepare = Callable[[Path], object]
 """Makes of a folder with a model what is served here (a GGUF file beside safetensors). Blocks; raises Unsupported."""
 
 

@@ -1,0 +1,47 @@
+"""Imports, copies and conversion, put together: for the server, and for the processes of its jobs."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from craton.app.platform import Platform
+from craton.customizing.importing.copying import Copies
+from craton.customizing.importing.imports import Imports
+from craton.wire.aws.bedrock.copy_jobs import CopyJobOperations
+from craton.wire.aws.bedrock.import_jobs import ImportJobOperations
+from craton.wire.aws.bedrock.imported_models import ImportedModelOperations
+from craton.wire.aws.bedrock.tags import Find
+from craton.wire.aws.handling import Handle
+
+if TYPE_CHECKING:
+    from craton.customizing.importing.job import ImportParts
+
+
+class RunningImports:
+    """`handlers` of the service bedrock. owners: how what has tags is found, by the kind that its ARN names."""
+
+    def __init__(self, platform: Platform) -> None:
+        imports, copies = Imports(platform.hub, platform.jobs, time.time), Copies(platform.hub, time.time)
+        self.handlers: Mapping[str, Handle] = {
+            **ImportJobOperations(imports).handlers,
+            **ImportedModelOperations(imports).handlers,
+            **CopyJobOperations(copies).handlers,
+        }
+        self.owners: Mapping[str, Find] = {
+            "imported-model": imports.model,
+            "model-copy-job": copies.get,
+            "model-import-job": imports.get,
+        }
+
+
+def import_parts(platform: Platform) -> ImportParts:
+    from craton.conversion.preparing import prepare
+    from craton.customizing.importing.job import ImportParts
+    from craton.hub.reaching import Reaching
+    from craton.training.repositories import Checkouts
+
+    checkouts = Checkouts(platform.hub, Reaching(platform.database))
+    folder = platform.home.path / "importing"
+    return ImportParts(platform.hub, platform.buckets, checkouts, prepare, folder, time.time)

@@ -1,0 +1,205 @@
+"""Models in Hugging Face's format: brought in by unmodified boto3, answered by llama.cpp with their numbers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import openai
+import pytest
+from botocore.exceptions import ClientError
+
+from tests.app.collaborating import company
+from tests.customizing.clients import ROLE, Clients, wait
+from tests.tiny_models import CHAT, build
+
+torch = pytest.importorskip("torch")
+transformers = pytest.importorskip("transformers")
+
+CONFIG = "[server]\nidle = 2\n[engines.llama_cpp]\nthreads = 1\nparallel = 2\n"
+HALVES = 0.05
+"""The largest difference of log-probabilities that 16-bit weights and caches are allowed here."""
+
+
+@dataclass
+class Importers:
+    alice: Clients
+    bob: Clients
+    folder: Path
+
+    def upload(self, name: str, **build_options: Any) -> str:
+        folder = build(name, self.folder / name, **build_options)
+        for path in sorted(folder.iterdir()):
+            self.alice.s3.upload_file(str(path), "models", f"{name}/{path.name}")
+        return f"s3://models/{name}/"
+
+    def start(self, name: str, source: str) -> str:
+        made = self.alice.bedrock.create_model_import_job(
+            jobName=f"job-{name}",
+            importedModelName=name,
+            roleArn=ROLE,
+            modelDataSource={"s3DataSource": {"s3Uri": source}},
+            importedModelTags=[{"key": "team", "value": "red"}],
+        )
+        return str(made["jobArn"])
+
+    def bring(self, name: str, source: str) -> Any:
+        arn = self.start(name, source)
+        return wait(lambda: self.alice.bedrock.get_model_import_job(jobIdentifier=arn), "Completed")
+
+
+@pytest.fixture(scope="module")
+def importers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Importers]:
+    with company(tmp_path_factory.mktemp("importers") / "home", CONFIG) as running:
+        alice, bob = (Clients(running.server, str(api.token)) for api in (running.alice, running.bob))
+        alice.s3.create_bucket(Bucket="models")
+        yield Importers(alice, bob, tmp_path_factory.mktemp("folders"))
+
+
+def test_an_imported_model_answers_by_its_arn_with_the_originals_numbers(importers: Importers) -> None:
+    alice = importers.alice
+    job = importers.bring("deepseek", importers.upload("deepseek_v3"))
+    arn = job["importedModelArn"]
+    model = alice.bedrock.get_imported_model(modelIdentifier=arn)
+    assert model["modelArchitecture"] == "deepseek2"
+    assert model["instructSupported"] is True
+    assert model["jobArn"] == job["jobArn"]
+    tags = alice.bedrock.list_tags_for_resource(resourceARN=arn)["tags"]
+    assert tags == [{"key": "team", "value": "red"}]
+
+    said = alice.say(arn, "The quick brown fox", tokens=4)
+    body = json.dumps({"messages": [{"role": "user", "content": "Hi"}], "max_tokens": 3})
+    assert alice.runtime.invoke_model(modelId=arn, body=body)["ResponseMetadata"]["HTTPStatusCode"] == 200
+    assert said == alice.say("imported/deepseek", "The quick brown fox", tokens=4)
+    assert _worst(importers, "imported/deepseek", "deepseek_v3") < HALVES
+
+
+def test_a_model_without_a_chat_template_goes_on_writing_what_it_is_told(importers: Importers) -> None:
+    job = importers.bring("coder", importers.upload("code_llama", template=None))
+    found = importers.alice.bedrock.get_imported_model(modelIdentifier="coder")
+    assert found["instructSupported"] is False
+    assert found["modelArn"] == job["importedModelArn"]
+    answer = importers.alice.runtime.converse(
+        modelId=found["modelArn"],
+        messages=[{"role": "user", "content": [{"text": "▁<PRE>the ▁<SUF> dog▁<MID>"}]}],
+        inferenceConfig={"maxTokens": 2},
+    )
+    # the start of the text, three marks of one token each, and the letters between them
+    from tokenizers import Tokenizer
+
+    tokenizer = Tokenizer.from_file(str(importers.folder / "code_llama" / "tokenizer.json"))
+    encoded = tokenizer.encode("▁<PRE>the ▁<SUF> dog▁<MID>")
+    assert {"▁<PRE>", "▁<SUF>", "▁<MID>"} <= set(encoded.tokens)
+    assert answer["usage"]["inputTokens"] > len({"▁<PRE>", "▁<SUF>", "▁<MID>"}) + 1
+    assert answer["usage"]["inputTokens"] < len("▁<PRE>the ▁<SUF> dog▁<MID>")
+
+
+def test_what_cannot_be_brought_in_says_why_and_leaves_nothing(importers: Importers) -> None:
+    alice = importers.alice
+    alice.s3.put_object(Bucket="models", Key="pickled/pytorch_model.bin", Body=b"\x80\x04")
+    alice.s3.put_object(Bucket="models", Key="pickled/config.json", Body=b'{"model_type": "llama"}')
+    alice.s3.put_object(Bucket="models", Key="cut/model.safetensors", Body=b"\xff" * 40)
+    alice.s3.put_object(Bucket="models", Key="cut/config.json", Body=b'{"architectures": ["LlamaForCausalLM"]}')
+    for name, reason in (("pickled", "pickle"), ("cut", "header"), ("nothing", "no model in the bucket")):
+        arn = importers.start(name, f"s3://models/{name}/")
+        failed = wait(lambda arn=arn: alice.bedrock.get_model_import_job(jobIdentifier=arn), "Failed")
+        assert reason in failed["failureMessage"]
+        with pytest.raises(ClientError, match="imported model"):
+            alice.bedrock.get_imported_model(modelIdentifier=name)
+        with pytest.raises(ClientError):
+            alice.say(f"imported/{name}")
+    listed = alice.bedrock.list_model_import_jobs(statusEquals="Failed")["modelImportJobSummaries"]
+    assert {job["importedModelName"] for job in listed} == {"pickled", "cut", "nothing"}
+
+
+def test_an_encoder_is_brought_in_for_embeddings(importers: Importers) -> None:
+    config = transformers.BertConfig(
+        vocab_size=64, hidden_size=32, num_hidden_layers=2, num_attention_heads=2, intermediate_size=48
+    )
+    folder = importers.folder / "bert"
+    transformers.BertModel(config).save_pretrained(folder)
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *"abcdefghij", "hello", "world"]
+    (folder / "vocab.txt").write_text("\n".join(words))
+    transformers.BertTokenizerFast(vocab_file=str(folder / "vocab.txt")).save_pretrained(folder)
+    for path in sorted(folder.iterdir()):
+        importers.alice.s3.upload_file(str(path), "models", f"bert/{path.name}")
+    job = importers.bring("encoder", "s3://models/bert/")
+    body = json.dumps({"inputText": "hello world"})
+    answer = importers.alice.runtime.invoke_model(modelId=job["importedModelArn"], body=body)
+    assert len(json.loads(answer["body"].read())["embedding"]) == 32
+
+
+def test_others_see_nothing_and_what_is_deleted_is_gone(importers: Importers) -> None:
+    alice, bob = importers.alice, importers.bob
+    job = importers.bring("brief", importers.upload("qwen3"))
+    arn = job["importedModelArn"]
+    assert bob.bedrock.list_imported_models()["modelSummaries"] == []
+    assert bob.bedrock.list_model_import_jobs()["modelImportJobSummaries"] == []
+    for call in (
+        lambda: bob.bedrock.get_imported_model(modelIdentifier=arn),
+        lambda: bob.bedrock.get_model_import_job(jobIdentifier=job["jobArn"]),
+        lambda: bob.say(arn),
+        lambda: importers.start("brief", "s3://models/qwen3/"),
+    ):
+        with pytest.raises(ClientError):
+            call()
+    assert "brief" in {model["modelName"] for model in alice.bedrock.list_imported_models()["modelSummaries"]}
+    alice.bedrock.delete_imported_model(modelIdentifier=arn)
+    with pytest.raises(ClientError):
+        alice.bedrock.get_imported_model(modelIdentifier=arn)
+    with pytest.raises(ClientError):
+        alice.say("imported/brief")
+
+
+def test_a_custom_model_is_copied_under_another_name(importers: Importers) -> None:
+    alice = importers.alice
+    arn = str(
+        alice.bedrock.create_custom_model(
+            modelName="first", roleArn=ROLE, modelSourceConfig={"s3DataSource": {"s3Uri": importers.upload("gpt2")}}
+        )["modelArn"]
+    )
+    wait(lambda: alice.bedrock.get_custom_model(modelIdentifier=arn), "Active", member="modelStatus")
+    job = alice.bedrock.create_model_copy_job(sourceModelArn=arn, targetModelName="second")["jobArn"]
+    copied = alice.bedrock.get_model_copy_job(jobArn=job)
+    assert copied["status"] == "Completed"
+    assert copied["sourceModelName"] == "first"
+    assert alice.say("custom/second") == alice.say("custom/first")
+    alice.bedrock.delete_custom_model(modelIdentifier="first")
+    deployed = alice.deploy("copy", copied["targetModelArn"])
+    assert alice.say(deployed) == alice.say("custom/second")
+    assert len(alice.bedrock.list_model_copy_jobs(sourceModelArnEquals=arn)["modelCopyJobSummaries"]) == 1
+    with pytest.raises(ClientError):
+        importers.bob.bedrock.create_model_copy_job(sourceModelArn=copied["targetModelArn"], targetModelName="mine")
+
+
+def _worst(importers: Importers, model: str, name: str) -> float:
+    """The largest difference to what transformers computes for the first token's likeliest 20."""
+    folder = importers.folder / name
+    client = openai.OpenAI(base_url=f"{importers.alice.runtime.meta.endpoint_url}/v1", api_key=importers.alice.token)
+    answer = client.chat.completions.create(
+        model=model,
+        messages=[{"role": "user", "content": "The quick brown fox"}],
+        max_tokens=1,
+        logprobs=True,
+        top_logprobs=20,
+        temperature=0,
+    )
+    from tokenizers import Tokenizer
+
+    tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
+    prompt = transformers.utils.chat_template_utils.render_jinja_template(
+        conversations=[[{"role": "user", "content": "The quick brown fox"}]],
+        chat_template=CHAT,
+        add_generation_prompt=True,
+    )[0][0]
+    original = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
+    with torch.no_grad():
+        logits = original(torch.tensor([tokenizer.encode(prompt).ids])).logits[0, -1]
+    expected = torch.log_softmax(logits, -1)
+    content = answer.choices[0].logprobs.content if answer.choices[0].logprobs else None
+    assert content
+    places = torch.topk(expected, 20).values.tolist()
+    return max(abs(one.logprob - place) for one, place in zip(content[0].top_logprobs, places, strict=True))
