@@ -74,7 +74,7 @@ def test_models_are_listed_with_every_filter(endpoint: Callable[..., Any]) -> No
     assert listed(byOutputModality="EMBEDDING") == ["echo", "vectors"]
     assert listed(byOutputModality="IMAGE") == []
     assert listed(byInferenceType="ON_DEMAND", byProvider="Craton") == ["echo"]
-    assert listed(byInferenceType="PROVISIONED") == []
+    assert listed(byInferenceType="PROVISIONED") == ["vectors"]  # what is loaded in this process needs no keeping
     assert listed(byCustomizationType="FINE_TUNING") == []
     with pytest.raises(client.exceptions.ValidationException, match="byOutputModality"):
         listed(byOutputModality="SMELL")
