@@ -8,28 +8,26 @@ import logging
 import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 from msgspec.structs import replace
 
 from craton.buckets.buckets import Buckets
 from craton.core.chat import Json
-from craton.core.errors import CratonError, NotFound, StorageFull, TooLarge, Unsupported
-from craton.core.job import JobCancelled, JobLost, Progress, Running
+from craton.core.errors import CratonError, StorageFull, Unsupported
+from craton.core.job import JobCancelled, JobLost, Running
 from craton.core.repo import RepoId
 from craton.customizing.customizations import NAMESPACE
+from craton.customizing.importing.fetching import fetch
 from craton.customizing.rows import custom_models, writing
 from craton.customizing.values import CustomModel, Status
 from craton.hub.catalog import Catalog
-from craton.hub.importing import is_safe
-from craton.hub.names import check_path
 from craton.hub.repositories import Hub
 from craton.store.files import FULL
 from craton.training.artifacts.publishing import publish
 from craton.training.repositories import Checkouts
 
 AUTHOR = "craton"
-MAX_FILES = 1000
 
 log = logging.getLogger("craton.customizing")
 
@@ -87,7 +85,7 @@ class _Bringing:
                 ref = model.source.removeprefix("hf://")
                 await asyncio.to_thread(self._parts.checkouts.check_out, self._tenant, "model", ref, folder)
             else:
-                await self._fetch(model.source, folder)
+                await fetch(self._running, self._parts.buckets, model.source, folder)
             self._running.check()
             await asyncio.to_thread(self._parts.prepare, folder)
             self._running.check()
@@ -103,27 +101,6 @@ class _Bringing:
         hub, job = self._parts.hub, self._running.job
         return publish(hub, self._tenant, AUTHOR, repo, "main", folder, job.id, private=True)
 
-    async def _fetch(self, source: str, folder: Path) -> None:
-        """The files below the prefix, but for those that could run anything."""
-        bucket, _, prefix = source.removeprefix("s3://").partition("/")
-        prefix = prefix and prefix.rstrip("/") + "/"
-        keys: list[str] = []
-        async for info in self._parts.buckets.list(self._tenant, bucket, prefix):
-            if info.key != prefix and is_safe(info.key):
-                keys.append(info.key)
-            if len(keys) > MAX_FILES:
-                raise TooLarge("The model's folder", MAX_FILES, unit="files")
-        if not keys:
-            raise NotFound("model in the bucket", source, "Upload its files below that folder first.")
-        for number, key in enumerate(keys):
-            self._running.report(Progress(number, len(keys), "files"))
-            self._running.check()
-            path = folder / _safe(key.removeprefix(prefix))
-            await asyncio.to_thread(path.parent.mkdir, parents=True, exist_ok=True)
-            with path.open("wb") as file:
-                async for block in self._parts.buckets.read(self._tenant, bucket, key):
-                    await asyncio.to_thread(file.write, block)
-
     def settle(
         self, status: Status, *, failure: str = "", repo: str = "", revision: str = "", base: str = ""
     ) -> CustomModel:
@@ -132,9 +109,3 @@ class _Bringing:
             now = replace(found, status=status, failure=failure, repo=repo, revision=revision, base=base)
             custom_models.update(connection, now)
         return now
-
-
-def _safe(path: str) -> PurePosixPath:
-    """Raises InvalidRequest for a path that a repository may not have, so for one that leaves its folder."""
-    check_path(path)
-    return PurePosixPath(path)

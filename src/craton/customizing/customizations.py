@@ -16,6 +16,7 @@ from craton.core.errors import Conflict
 from craton.core.job import JobSpec
 from craton.customizing import tables
 from craton.customizing.following import follow
+from craton.customizing.logs import Logs
 from craton.customizing.rows import Listing, customizations, new_id
 from craton.customizing.tags import Tags
 from craton.customizing.values import Customization
@@ -29,12 +30,10 @@ KIND = "customize"
 NAMESPACE = "custom"
 """Of the repositories that hold custom models."""
 
-Prepare = Callable[[str, Json, str], Awaitable[Json]]
-"""(tenant, specification, output bucket) -> the arguments of a training: checked, its data pinned."""
-
 
 class NewCustomization(Struct, frozen=True):
-    """document: the specification of the tuning, without its output. See `values.Customization` for the others."""
+    """document: the specification of the tuning, without its output. logs: where its records are taken from, None for
+    where the document says. See `values.Customization` for the others."""
 
     name: str
     output: str
@@ -46,6 +45,11 @@ class NewCustomization(Struct, frozen=True):
     tags: dict[str, str] = {}
     model_tags: dict[str, str] = {}
     extra: Json = {}
+    logs: Logs | None = None
+
+
+Prepare = Callable[[str, NewCustomization, str], Awaitable[Json]]
+"""(tenant, what is asked, the id that it will have) -> the arguments of a training: checked, its data pinned."""
 
 
 class Customizations:
@@ -60,9 +64,11 @@ class Customizations:
         once = Token(tenant, "CreateModelCustomizationJob", token, new, self._clock())
         if (known := await asyncio.to_thread(self._known, tenant, once)) is not None:
             return known
+        id = new_id()
         output = {"model": f"{NAMESPACE}/{new.output}", "private": True}
-        training = await self._prepare(tenant, {**new.document, "output": output}, new.bucket)
-        return await asyncio.to_thread(self._insert, tenant, new, training, once)
+        asked = replace(new, document={**new.document, "output": output})
+        training = await self._prepare(tenant, asked, id)
+        return await asyncio.to_thread(self._insert, tenant, id, new, training, once)
 
     async def get(self, tenant: str, identifier: str) -> Customization:
         """By id or name. Raises NotFound."""
@@ -77,8 +83,8 @@ class Customizations:
             known = token.known(connection)
             return None if known is None else self._seen(connection, customizations.find(connection, tenant, known))
 
-    def _insert(self, tenant: str, new: NewCustomization, training: Json, token: Token) -> Customization:
-        id, now = new_id(), self._clock()
+    def _insert(self, tenant: str, id: str, new: NewCustomization, training: Json, token: Token) -> Customization:
+        now = self._clock()
         with self._database.write() as connection:
             if (known := token.known(connection)) is not None:
                 return self._seen(connection, customizations.find(connection, tenant, known))

@@ -6,12 +6,14 @@ The training reads everything again, and says of all records which ones are bad.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from typing import Any
 
 from craton.buckets.buckets import Buckets
 from craton.core.chat import Json
 from craton.core.errors import InvalidRequest, NotFound, TooLarge
+from craton.customizing.customizations import NewCustomization
+from craton.customizing.logs import Logs, gather
 from craton.training.tuning.conversations import read_conversation, read_plain, read_prompt
 from craton.training.tuning.records import good, read_lines
 
@@ -34,17 +36,31 @@ class Preparing:
     def __init__(self, buckets: Buckets, train: Train) -> None:
         self._buckets, self._train = buckets, train
 
-    async def __call__(self, tenant: str, document: Json, output: str) -> Json:
+    async def __call__(self, tenant: str, new: NewCustomization, id: str) -> Json:
         """Raises NotFound for buckets, objects and models; InvalidRequest with the numbers of bad lines."""
-        await self._buckets.get(tenant, output)
-        grader = document.get("grader") or {}
+        await self._buckets.get(tenant, new.bucket)
+        document, grader = new.document, new.document.get("grader") or {}
         if grader.get("python", "").startswith("s3://"):
             document = {**document, "grader": {**grader, "python": await self._module(tenant, grader["python"])}}
         data = document["data"]
+        if new.logs is not None:
+            data = {**data, "ref": await self._gather(tenant, new, new.logs, id)}
+            document = {**document, "data": data}
         for place in ("ref", "validation"):
             if data.get(place):
                 await self._look_at(tenant, data[place], str(document["method"]), f"data.{place}")
         return await self._train(tenant, document)
+
+    async def _gather(self, tenant: str, new: NewCustomization, logs: Logs, id: str) -> str:
+        """The object that holds what the logs say, as records."""
+        found = await gather(self._buckets, tenant, logs)
+        key = f"{new.prefix}model-customization-job-{id}/training_data/invocations.jsonl"
+
+        async def blocks() -> AsyncIterator[bytes]:
+            yield found
+
+        await self._buckets.write(tenant, new.bucket, key, blocks(), "application/jsonl")
+        return f"s3://{new.bucket}/{key}"
 
     async def _look_at(self, tenant: str, uri: str, method: str, field: str) -> None:
         bucket, key = read_uri(uri, field)

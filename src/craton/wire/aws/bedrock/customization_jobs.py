@@ -11,7 +11,7 @@ from craton.customizing.customizations import Customizations, NewCustomization
 from craton.customizing.values import Customization, CustomModel, Losses, Phase
 from craton.wire.aws.bedrock.custom_models import custom_model_arn
 from craton.wire.aws.bedrock.listings import present, read_listing, read_tags
-from craton.wire.aws.bedrock.specifying import TYPES, read_specification
+from craton.wire.aws.bedrock.specifying import TYPES, read_logs, read_specification
 from craton.wire.aws.handling import Handle, next_token
 from craton.wire.aws.names import made_from, model_arn, model_name, resource_arn, resource_id, resource_of
 from craton.wire.aws.service import Operation
@@ -101,6 +101,7 @@ def read_customization(value: Json, base: str, region: str) -> NewCustomization:
         tags=read_tags(value.get("jobTags")),
         model_tags=read_tags(value.get("customModelTags")),
         extra=extra,
+        logs=read_logs(value),
     )
 
 

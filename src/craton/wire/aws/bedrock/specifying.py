@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from craton.core.chat import Json
 from craton.core.errors import InvalidRequest, Unsupported
+from craton.customizing.logs import Logs
 from craton.training.specification.suggesting import unknown
 from craton.wire.aws.bedrock.hyperparameters import place_hyperparameters
 from craton.wire.aws.names import model_name
@@ -75,17 +76,25 @@ def _method(value: Json, given: dict[str, str]) -> str:
 
 def _data(value: Json) -> Json:
     training = value["trainingDataConfig"]
-    if "invocationLogsConfig" in training:
-        raise Unsupported(
-            "trainingDataConfig.invocationLogsConfig",
-            "Give the logs' file (JSON lines of prompts with their answers) as trainingDataConfig.s3Uri.",
+    if ("invocationLogsConfig" in training) == ("s3Uri" in training):
+        raise InvalidRequest(
+            "says where the records are (s3://bucket/records.jsonl), or which logs", "trainingDataConfig.s3Uri"
         )
-    if "s3Uri" not in training:
-        raise InvalidRequest("says where the records are: s3://bucket/records.jsonl", "trainingDataConfig.s3Uri")
     validators = (value.get("validationDataConfig") or {}).get("validators", [])
     if len(validators) > 1:
         raise Unsupported("More than one validator", "Put the records into one file.")
-    return {"ref": training["s3Uri"], "validation": validators[0]["s3Uri"] if validators else ""}
+    return {"ref": training.get("s3Uri", ""), "validation": validators[0]["s3Uri"] if validators else ""}
+
+
+def read_logs(value: Json) -> Logs | None:
+    """Raises InvalidRequest where they belong to nothing."""
+    given = value["trainingDataConfig"].get("invocationLogsConfig")
+    if given is None:
+        return None
+    if value.get("customizationType") != "DISTILLATION":
+        raise InvalidRequest("belongs to DISTILLATION", "trainingDataConfig.invocationLogsConfig")
+    source = given["invocationLogSource"].get("s3Uri", "")
+    return Logs(source, bool(given.get("usePromptResponse")), given.get("requestMetadataFilters"))
 
 
 def _distil(document: Json, configuration: Json) -> None:
