@@ -60,7 +60,7 @@ def add(
     if not as_json:
         for warning in warnings:
             say(warning, fg="yellow")
-    repo, revision = _upload(connection, name, file, path or file.name, private, message, quiet=as_json)
+    repo, revision = upload(connection, name, file, path or file.name, private, message, quiet=as_json)
     rows = found.rows if found else None
     if as_json:
         features = found.features if found else None
@@ -117,7 +117,7 @@ def _warnings(found: Described, statistics: Statistics) -> list[str]:
     return said
 
 
-def _upload(
+def upload(
     connection: Connection, name: str, file: Path, path: str, private: bool | None, message: str | None, *, quiet: bool
 ) -> tuple[str, str]:
     """The repository's name and the new revision. By the Hub's own client, which sends only what is not there yet."""

@@ -25,14 +25,17 @@ POLL = 0.2  # seconds
 @click.option(
     "--patience", type=click.FloatRange(0), default=0.0, metavar="SECONDS", help="Wait for a server to start."
 )
+@click.option("--tune", is_flag=True, help="Then tune the model on Python's documentation, for some minutes.")
 @connection_options
-def demo(patience: float, url: str | None, key: str | None) -> None:
-    """Ask a bare model, then one that reads the documents first.
+def demo(patience: float, tune: bool, url: str | None, key: str | None) -> None:
+    """Ask a bare model, then one that reads the documents first; and one that was tuned.
 
     \b
     craton demo
+    craton demo --tune
 
-    Makes the knowledge base `craton-docs` of Craton's own documents, where it is not there yet.
+    Makes the knowledge base `craton-docs` of Craton's own documents, where it is not there yet; with --tune the dataset
+    and the model `demo/help-desk`, too.
     """
     connection = _connect_in(patience, url, key)
     model = default_model(connection)
@@ -45,6 +48,11 @@ def demo(patience: float, url: str | None, key: str | None) -> None:
     for number, question in enumerate((QUESTION, SECOND), 3):
         _step(number, f"The same, reading first: {question}" if number == 3 else question)
         show_answer(connection, BASE, {"question": question, "model": model})
+    if tune:
+        from craton.cli.demo_tuning import tune_and_ask
+
+        _step(5, "Tuning it on questions about Python, answered as a help desk would")
+        tune_and_ask(connection, model)
     hint(f'\nYour turn: craton ask {BASE} "..."; your own documents: craton kb create NAME --from FOLDER')
 
 

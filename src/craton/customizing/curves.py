@@ -57,21 +57,27 @@ class Curves:
         yield buffer.getvalue()
 
     def _rows(self, one: Customization, curve: str) -> Iterator[tuple[int, int, float | None]]:
-        """Step (from 0), epoch (from 0), loss. An attempt that was killed may have told a step that the next one tells
-        again: what was told last counts."""
-        mine = (points.c.tenant == one.tenant) & (points.c.job == one.job) & points.c.name.in_((curve, EPOCH))
-        query = select(points.c.step, points.c.name, points.c.value).where(mine, points.c.step.is_not(None))
+        """Step, epoch (from 0), loss. A training step is numbered by the steps before it, and so is a validation: 0 is
+        what the base says. An attempt that was killed may have told a step that the next one tells again: what was told
+        last counts."""
+        mine = (points.c.tenant == one.tenant) & (points.c.job == one.job)
+        curves = mine & points.c.name.in_((curve, EPOCH)) & points.c.step.is_not(None)
+        query = select(points.c.step, points.c.name, points.c.value).where(curves)
         query = query.order_by(points.c.step, points.c.number)
-        epoch = 0
+        before, epoch = 1 if curve == TRAINING else 0, 0
         told: tuple[int, float | None] | None = None
         with self._database.read() as connection:
+            if curve == VALIDATION:
+                base = select(points.c.value).where(mine, points.c.name == f"{VALIDATION}_before")
+                if (loss := connection.scalar(base.order_by(points.c.number.desc()).limit(1))) is not None:
+                    yield 0, 0, loss
             for row in connection.execution_options(yield_per=1000).execute(query):
                 if told is not None and row.step != told[0]:
-                    yield max(told[0] - 1, 0), epoch, told[1]
+                    yield told[0] - before, epoch, told[1]
                     told = None
-                if row.name == EPOCH:
-                    epoch = max(math.ceil((row.value or 0) - 1e-6) - 1, 0)  # the sixth of six updates ends epoch 0
+                if row.name == EPOCH:  # the sixth of six updates ends epoch 0
+                    epoch = max(math.ceil((row.value or 0) - 1e-6) - 1, 0)
                 else:
                     told = (row.step, row.value)
         if told is not None:
-            yield max(told[0] - 1, 0), epoch, told[1]
+            yield told[0] - before, epoch, told[1]
