@@ -16,6 +16,7 @@ from craton.app.clusters import clusters
 from craton.app.customizing import RunningCustomizing
 from craton.app.fitting import describe_fit
 from craton.app.hub import RunningHub
+from craton.app.inspecting import open_inspector
 from craton.app.knowledge import RunningKnowledge
 from craton.app.models import RunningModels
 from craton.app.platform import Platform, request_ids
@@ -37,6 +38,7 @@ from craton.wire.gateway import Gateway
 from craton.wire.http import Request, Route
 from craton.wire.huggingface.viewer_host import ViewerHost
 from craton.wire.native import NativeDialect
+from craton.wire.native_inspecting import InspectingDialect
 from craton.wire.native_jobs import JobsDialect
 from craton.wire.native_knowledge import NativeKnowledge
 from craton.wire.native_measuring import MeasuringDialect
@@ -77,6 +79,7 @@ class Server:
         self._trainings = open_trainings(platform, self._hub.viewer.viewer)
         self._customizing = RunningCustomizing(platform, self._models, self._trainings.prepare)
         self._batches = RunningBatches(platform, self._models.inference)
+        self._inspector = open_inspector(platform, self._models)
         self._executor = _executor(platform, environment, self._models.outgoing.get)
         self.router = Router(self._routes())
         beside = BesideDialect(Bookkeeping(platform.database))
@@ -108,6 +111,7 @@ class Server:
             AnthropicDialect(self._models.inference),
             NativeDialect(self._backstage),
             PredictingDialect(self._models.inference),
+            InspectingDialect(self._inspector),
             OpenInferenceDialect(self._models.inference, lambda: self._backstage.accepting),
             JobsDialect(self._platform.jobs),
             TrainingDialect(self._trainings, self._platform.jobs),
@@ -135,6 +139,7 @@ class Server:
         await self._customizing.close()
         await self._hub.stop()
         await self._knowledge.close()
+        await self._inspector.close()
         await self._models.close()
         if self._spans is not None:
             self._spans.close()

@@ -18,6 +18,7 @@ COMMANDS = {
     "chat": "craton.cli.chat:chat",
     "ask": "craton.cli.ask:ask",
     "embed": "craton.cli.embed:embed",
+    "explain": "craton.cli.explain:explain",
     "models": "craton.cli.models:models",
     "datasets": "craton.cli.datasets:datasets",
     "kb": "craton.cli.kb:kb",

@@ -126,12 +126,24 @@ class FillRequest(Struct, frozen=True, omit_defaults=True, tag="fill"):
     top: int = 5
 
 
-ScoreRequest = ClassifyRequest | FillRequest
+class NextRequest(Struct, frozen=True, omit_defaults=True, tag="next"):
+    """Which tokens may come after each text, as it stands: no chat template is put around it.
+
+    top: so many of the likeliest. adapter: as in a ChatRequest.
+    """
+
+    model: str
+    inputs: tuple[str, ...]
+    top: int = 10
+    adapter: str = ""
+
+
+ScoreRequest = ClassifyRequest | FillRequest | NextRequest
 
 
 class Score(Struct, frozen=True, omit_defaults=True):
-    """label: the class's name or the token's text. token: its id, and text: the input with it in place, when a mask was
-    filled."""
+    """label: the class's name or the token's text. token: its id, when a mask was filled or a token comes next. text:
+    the input with it in place of the mask."""
 
     label: str
     score: float

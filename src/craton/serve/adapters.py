@@ -34,7 +34,7 @@ def over(adapter: Target, base: Target) -> Target:
     template = adapter.info.chat_template or info.chat_template
     if template is None:
         raise Unsupported(f"The adapter {adapter.info.id!r}", f"Neither it nor {info.id!r} has a chat template.")
-    weights = {name: digest for name, digest in base.files.items() if name.lower().endswith(".gguf")}
+    files = {name: digest for name, digest in base.files.items() if _needed(name)}
     own = adapter.info
     return Target(
         f"{adapter.key}+{base.key}",
@@ -53,13 +53,17 @@ def over(adapter: Target, base: Target) -> Target:
             details={name: value for name, value in (info.details or {}).items() if name != "refused"}
             | (own.details or {}),
         ),
-        weights,
+        files,
         home=_home(base, template),
         overlay=Overlay(
             {name: digest for name, digest in adapter.files.items() if not name.lower().endswith(".gguf")},
             _FLOAT * (own.parameters or 0),
         ),
     )
+
+
+def _needed(name: str) -> bool:
+    return name.lower().endswith(".gguf") or name == "tokenizer.json"
 
 
 def _home(base: Target, template: str) -> str:

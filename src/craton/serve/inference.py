@@ -18,7 +18,16 @@ from craton.core.access import Caller
 from craton.core.chat import ChatRequest
 from craton.core.errors import CratonError, Unsupported
 from craton.core.events import Event, Usage
-from craton.core.model import ClassifyRequest, EmbedAnswer, EmbedRequest, ModelInfo, ScoreAnswer, ScoreRequest
+from craton.core.model import (
+    ClassifyRequest,
+    EmbedAnswer,
+    EmbedRequest,
+    ModelInfo,
+    NextRequest,
+    ScoreAnswer,
+    ScoreRequest,
+    Verb,
+)
 from craton.core.predicting import PredictAnswer, PredictRequest, Signature
 from craton.core.streams import closing
 from craton.engines.predictor.arranging import arranged, packed, taken, unportable
@@ -172,10 +181,10 @@ class Inference:
     async def score(self, call: Call, request: ScoreRequest) -> ScoreAnswer:
         with self._recorded(call, request) as record:
             target = await self._resolve(call, request.model, record)
-            refuse_verb(target.info, "classify" if isinstance(request, ClassifyRequest) else "fill")
+            refuse_verb(target.info, _verb(request))
             ends = asyncio.get_running_loop().time() + self._seconds(call)
             async with self._pool.use(target, ends) as loaded, loaded.slot(target, ends):
-                scoring = loaded.engine.score(replace(request, model=target.info.id))
+                scoring = loaded.engine.score(_asked(request, target))
                 answer = await by(ends, scoring, self._seconds(call))
             record.usage = Usage(sum(answer.tokens), 0)
             return answer
@@ -293,3 +302,16 @@ class Inference:
             record.cost = self._prices.cost(record.resolved, record.usage)
             self._meter.add(record)
             self._tracer.finished(record)
+
+
+def _verb(request: ScoreRequest) -> Verb:
+    """What a model must be able to do; one that chats knows which token comes next."""
+    if isinstance(request, NextRequest):
+        return "chat"
+    return "classify" if isinstance(request, ClassifyRequest) else "fill"
+
+
+def _asked(request: ScoreRequest, target: Target) -> ScoreRequest:
+    if isinstance(request, NextRequest):
+        return replace(request, model=target.info.id, adapter=target.adapter)
+    return replace(request, model=target.info.id)

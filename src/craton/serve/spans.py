@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from craton.core.chat import ChatRequest
 from craton.core.errors import Unsupported
-from craton.core.model import ClassifyRequest, FillRequest
+from craton.core.model import ClassifyRequest, FillRequest, NextRequest
 from craton.serve.metering import Record
 from craton.serve.predicting import AskedRows
 
@@ -81,6 +81,8 @@ def _operation(record: Record) -> str:
         return "classify"
     if isinstance(record.request, AskedRows):
         return record.request.verb
+    if isinstance(record.request, NextRequest):
+        return "next"
     return "fill" if isinstance(record.request, FillRequest) else "embeddings"
 
 

@@ -20,6 +20,7 @@ from craton.core.model import (
     EmbedAnswer,
     EmbedRequest,
     FillRequest,
+    NextRequest,
     ScoreAnswer,
     ScoreRequest,
 )
@@ -99,6 +100,8 @@ class BertEngine:
     async def score(self, request: ScoreRequest) -> ScoreAnswer:
         """Raises what `embed` does."""
         self._check(request.inputs, MAX_SCORED)
+        if isinstance(request, NextRequest):
+            raise Unsupported(f"Telling the next token with {self._model}, which reads texts whole", "Use `fill`.")
         if isinstance(request, ClassifyRequest):
             return await self._classify(request)
         return await self._fill(request)

@@ -11,9 +11,9 @@ from contextlib import aclosing, suppress
 from craton.core.chat import ChatRequest, Json
 from craton.core.errors import CratonError, InvalidRequest, ModelFailed, Unsupported
 from craton.core.events import Event, Stop, Usage
-from craton.core.model import Capabilities, EmbedAnswer, EmbedRequest, ScoreAnswer, ScoreRequest
+from craton.core.model import Capabilities, EmbedAnswer, EmbedRequest, NextRequest, Score, ScoreAnswer, ScoreRequest
 from craton.core.predicting import PredictAnswer, PredictorRequest
-from craton.engines.llama_cpp import grammar
+from craton.engines.llama_cpp import continuing, grammar
 from craton.engines.llama_cpp.applying import Adapters
 from craton.engines.llama_cpp.events import ChatReader, added, failure, logprobs, stopping_word, usage
 from craton.engines.llama_cpp.limits import capabilities, check
@@ -93,7 +93,22 @@ class LlamaCppEngine:
         raise Unsupported("embedding with a chat model", "Use an embedding model such as all-minilm-l6-v2.")
 
     async def score(self, request: ScoreRequest) -> ScoreAnswer:
-        raise Unsupported("scoring with a chat model")
+        if not isinstance(request, NextRequest):
+            raise Unsupported("scoring with a chat model")
+        continuing.check(request)
+        found, counts = [], []
+        for text in request.inputs:
+            asked = await continuing.body(text, request.top, self.tokens)
+            scores: tuple[Score, ...] = ()
+            counted: Usage | None = None
+            async with aclosing(self._chunks("completion", asked, request)) as chunks:
+                async for chunk in chunks:
+                    scores, counted = scores or continuing.scores(chunk), usage(chunk) or counted
+            if not scores:
+                raise ModelFailed(self._name(request), "its engine told no probabilities")
+            found.append(scores)
+            counts.append(self._counted(counted, request).input)
+        return ScoreAnswer(tuple(found), tuple(counts))
 
     async def predict(self, request: PredictorRequest) -> PredictAnswer:
         raise Unsupported("predicting with a chat model")
@@ -210,7 +225,7 @@ class LlamaCppEngine:
                     for event in reader.feed(text, logprobs(choice, request.sampling.logprobs)):
                         yield event
 
-    async def _chunks(self, verb: Verb, body: Json, request: ChatRequest) -> AsyncGenerator[Json, None]:
+    async def _chunks(self, verb: Verb, body: Json, request: ChatRequest | NextRequest) -> AsyncGenerator[Json, None]:
         async with aclosing(self._server.stream(verb, body | self._adapters.applied(request.adapter))) as chunks:
             async for chunk in chunks:
                 if "error" in chunk:
@@ -241,11 +256,11 @@ class LlamaCppEngine:
             raise InvalidRequest("the JSON schema is not valid, or uses a keyword that cannot be enforced", field)
         return text
 
-    def _name(self, request: ChatRequest) -> str:
+    def _name(self, request: ChatRequest | NextRequest) -> str:
         """Of the model in errors: an adapter that shares this engine tells of no other's."""
         return self._adapters.model(request.adapter, self._model)
 
-    def _counted(self, counted: Usage | None, request: ChatRequest) -> Usage:
+    def _counted(self, counted: Usage | None, request: ChatRequest | NextRequest) -> Usage:
         if counted is None:
             raise ModelFailed(self._name(request), "its engine ended without counting its tokens")
         return counted

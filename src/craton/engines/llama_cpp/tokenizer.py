@@ -10,7 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from tokenizers import AddedToken, Regex, Tokenizer
+from tokenizers import AddedToken, Encoding, Regex, Tokenizer
 from tokenizers.models import BPE
 from tokenizers.pre_tokenizers import ByteLevel, Digits, PreTokenizer, Sequence, Split
 
@@ -101,10 +101,27 @@ class GgufTokenizer:
 
     def tokens(self, text: str) -> list[int]:
         """Token ids of a prompt, with the beginning-of-text token where the model wants one."""
-        ids: list[int] = self._tokenizer.encode(text, add_special_tokens=False).ids
-        if self._first is not None and ids[:1] != [self._first]:
-            return [self._first, *ids]
-        return ids
+        ids: list[int] = self.encode(text).ids
+        return [*(id for id, _ in self._before(ids)), *ids]
+
+    @property
+    def special(self) -> frozenset[int]:
+        """Ids of the marks that are no text."""
+        found = self._tokenizer.get_added_tokens_decoder().items()
+        return frozenset(id for id, token in found if token.special)
+
+    def encode(self, text: str) -> Encoding:
+        """The tokens of the text itself, and where they are in it."""
+        return self._tokenizer.encode(text, add_special_tokens=False)
+
+    def beginning(self, text: str) -> list[tuple[int, str]]:
+        """The tokens that stand before it, id and name."""
+        return self._before(self.encode(text).ids)
+
+    def _before(self, ids: list[int]) -> list[tuple[int, str]]:
+        if self._first is None or ids[:1] == [self._first]:
+            return []
+        return [(self._first, self.bos_token)]
 
 
 def _kind(header: GgufHeader) -> tuple[str, str]:
