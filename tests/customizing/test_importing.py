@@ -14,7 +14,7 @@ from botocore.exceptions import ClientError
 
 from tests.app.collaborating import company
 from tests.customizing.clients import ROLE, Clients, wait
-from tests.tiny_models import CHAT, build
+from tests.tiny_models import build
 
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
@@ -115,6 +115,22 @@ def test_what_cannot_be_brought_in_says_why_and_leaves_nothing(importers: Import
     assert {job["importedModelName"] for job in listed} == {"pickled", "cut", "nothing"}
 
 
+def test_what_llama_cpp_is_not_given_runs_on_the_transformers_engine(importers: Importers) -> None:
+    from tests.tiny_models import VOCABULARY, byte_level
+
+    folder = importers.folder / "neox"
+    config = transformers.GPTNeoXConfig(
+        vocab_size=VOCABULARY, hidden_size=32, num_hidden_layers=1, num_attention_heads=2, intermediate_size=48
+    )
+    transformers.GPTNeoXForCausalLM(config).save_pretrained(folder)
+    byte_level("gpt-2").save(str(folder / "tokenizer.json"))
+    for path in sorted(folder.iterdir()):
+        importers.alice.s3.upload_file(str(path), "models", f"neox/{path.name}")
+    job = importers.bring("neox", "s3://models/neox/")
+    assert importers.alice.bedrock.get_imported_model(modelIdentifier="neox")["modelArchitecture"] == "gpt_neox"
+    assert importers.alice.say(job["importedModelArn"]) == importers.alice.say("imported/neox")
+
+
 def test_an_encoder_is_brought_in_for_embeddings(importers: Importers) -> None:
     config = transformers.BertConfig(
         vocab_size=64, hidden_size=32, num_hidden_layers=2, num_attention_heads=2, intermediate_size=48
@@ -176,30 +192,30 @@ def test_a_custom_model_is_copied_under_another_name(importers: Importers) -> No
 
 
 def _worst(importers: Importers, model: str, name: str) -> float:
-    """The largest difference to what transformers computes for the first token's likeliest 20."""
-    folder = importers.folder / name
-    client = openai.OpenAI(base_url=f"{importers.alice.runtime.meta.endpoint_url}/v1", api_key=importers.alice.token)
-    answer = client.chat.completions.create(
-        model=model,
-        messages=[{"role": "user", "content": "The quick brown fox"}],
-        max_tokens=1,
-        logprobs=True,
-        top_logprobs=20,
-        temperature=0,
-    )
+    """The largest difference to what transformers computes, among the likeliest 20 tokens after a few prompts."""
     from tokenizers import Tokenizer
 
+    folder = importers.folder / name
     tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
-    prompt = transformers.utils.chat_template_utils.render_jinja_template(
-        conversations=[[{"role": "user", "content": "The quick brown fox"}]],
-        chat_template=CHAT,
-        add_generation_prompt=True,
-    )[0][0]
     original = transformers.AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32)
-    with torch.no_grad():
-        logits = original(torch.tensor([tokenizer.encode(prompt).ids])).logits[0, -1]
-    expected = torch.log_softmax(logits, -1)
-    content = answer.choices[0].logprobs.content if answer.choices[0].logprobs else None
-    assert content
-    places = torch.topk(expected, 20).values.tolist()
-    return max(abs(one.logprob - place) for one, place in zip(content[0].top_logprobs, places, strict=True))
+    client = openai.OpenAI(base_url=f"{importers.alice.runtime.meta.endpoint_url}/v1", api_key=importers.alice.token)
+    differences: list[float] = []
+    for said in ("The quick brown fox", "lazy", "sleep", "2026", "jumps over", "it"):
+        answer = client.chat.completions.create(
+            model=model,
+            messages=[{"role": "user", "content": said}],
+            max_tokens=1,
+            logprobs=True,
+            top_logprobs=20,
+            temperature=0,
+        )
+        content = answer.choices[0].logprobs.content if answer.choices[0].logprobs else None
+        if not content:  # the likeliest token is no whole letter
+            continue
+        prompt = f"<|im_start|>user\n{said}<|im_end|>\n<|im_start|>assistant\n"
+        with torch.no_grad():
+            logits = original(torch.tensor([tokenizer.encode(prompt).ids])).logits[0, -1]
+        expected = torch.topk(torch.log_softmax(logits, -1), 20).values.tolist()
+        differences += [abs(one.logprob - other) for one, other in zip(content[0].top_logprobs, expected, strict=True)]
+    assert len(differences) >= 40
+    return max(differences)

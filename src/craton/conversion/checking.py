@@ -41,6 +41,24 @@ def check(folder: Path, file: Path) -> None:
     asyncio.run(_compare({text: len(tokenizer.encode(text).ids) for text in TEXTS}, file))
 
 
+def try_out(folder: Path, template: str) -> None:
+    """One token of the transformers engine. Raises what loading raises: Unsupported for a model that needs code of its
+    own, Damaged for one that lacks weights. Blocks."""
+    info = ModelInfo("the model", ("chat",), "transformers", chat_template=template)
+    files = {path.name: str(path) for path in folder.iterdir() if path.is_file()}
+    asyncio.run(_answered(EngineSpec("transformers", info.id, info, files, {"context": 256, "threads": 1})))
+
+
+async def _answered(spec: EngineSpec) -> None:
+    worker = Worker(spec)
+    try:
+        await worker.start()
+        async for _ in worker.chat(_said(TEXTS[0])):
+            pass
+    finally:
+        await worker.close()
+
+
 async def _compare(expected: dict[str, int], file: Path) -> None:
     info = ModelInfo("the converted model", ("chat",), "llama_cpp", chat_template=PLAIN)
     options = {"context": 256, "parallel": 1, "threads": 1}

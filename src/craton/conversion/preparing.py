@@ -9,11 +9,12 @@ from __future__ import annotations
 import logging
 from pathlib import Path
 
-from craton.conversion.checking import PLAIN, check
+from craton.conversion.checking import PLAIN, check, try_out
 from craton.core.errors import ModelUnavailable, Unsupported
 from craton.formats.conversion import to_gguf, why_not
 from craton.formats.conversion.folder import read_json
 from craton.formats.conversion.vocabulary import chat_template
+from craton.hub.writers import can_write, writes_text
 
 FILE = "model.gguf"
 TEMPLATE = "chat_template.jinja"
@@ -32,13 +33,18 @@ def prepare(folder: Path) -> str:
     config = read_json(folder, "config.json")
     if not config or not any(folder.glob("*.safetensors")):
         return _no_weights(folder)
-    if not _writes(config):
+    if not writes_text(config):
         return "it does not write text"
     if not chat_template(folder):
         (folder / TEMPLATE).write_text(PLAIN)
-    reason = why_not(config)
-    if reason:
-        return reason
+    reason = why_not(config) or _converted(folder)
+    if reason and can_write():
+        try_out(folder, chat_template(folder))
+    return reason
+
+
+def _converted(folder: Path) -> str:
+    """Why not, or ""."""
     target = folder / FILE
     try:
         convert(folder, target)
@@ -63,11 +69,6 @@ def convert(folder: Path, target: Path, kind: str | None = None) -> str:
         to_gguf(folder, target, "bf16")
         return "bf16"
     return "f16"
-
-
-def _writes(config: dict[str, object]) -> bool:
-    names = config.get("architectures")
-    return isinstance(names, list) and any(str(name).endswith(("ForCausalLM", "LMHeadModel")) for name in names)
 
 
 def _no_weights(folder: Path) -> str:

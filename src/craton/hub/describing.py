@@ -22,6 +22,7 @@ from craton.hub.adapters import describe_adapter, is_adapter
 from craton.hub.cards import card_text, read_card
 from craton.hub.encoders import sizes, task_of, why_not
 from craton.hub.predictors import MANIFEST, describe_predictor, is_predictor
+from craton.hub.writers import NO_WRITER, can_write, writes_text
 
 MAX_JSON = 32 * 1024 * 1024  # bytes of a configuration file
 MAX_CARD = 4 * 1024 * 1024
@@ -175,6 +176,10 @@ def _safetensors(id: str, files: Mapping[str, TreeEntry], locate: Locate) -> Mod
         types[tensor.dtype] += tensor.size
     width, layers, heads = (_natural(config, name) for name in sizes(config))
     verb, refused = _encoder(files, config, weights)
+    template = _chat_template(files, locate)
+    engine = "bert" if verb else ""
+    if writes_text(config):
+        verb, engine, refused = _writer(template)
     kind = str(config.get("model_type", ""))[:MAX_NAME]
     details = {
         "tensor_types": dict(types.most_common()),
@@ -185,7 +190,7 @@ def _safetensors(id: str, files: Mapping[str, TreeEntry], locate: Locate) -> Mod
     return ModelInfo(
         id=id,
         verbs=(verb,) if verb else (),
-        engine="bert" if verb else "",
+        engine=engine,
         format="safetensors",
         architecture=kind,
         family=kind,
@@ -196,10 +201,17 @@ def _safetensors(id: str, files: Mapping[str, TreeEntry], locate: Locate) -> Mod
         layers=layers,
         kv_heads=_natural(config, "num_key_value_heads") or heads,
         head_dimensions=_natural(config, "head_dim") or (width // heads if width and heads else None),
-        chat_template=_chat_template(files, locate),
+        chat_template=template,
         size_bytes=sum(files[path].size for path in weights),
         details={key: value for key, value in details.items() if value},
     )
+
+
+def _writer(template: str | None) -> tuple[Verb | None, str, str]:
+    """What the transformers engine does with it: verb and engine; or why not."""
+    if not can_write():
+        return None, "", NO_WRITER
+    return ("chat", "transformers", "") if template else (None, "transformers", NO_TEMPLATE)
 
 
 def _encoder(

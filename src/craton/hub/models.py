@@ -16,9 +16,11 @@ from craton.core.repo import RepoId, TreeEntry
 from craton.hub import rows, tables
 from craton.hub.describing import describe
 from craton.hub.repositories import Hub
+from craton.hub.writers import can_write
 
 STARTER_NAMESPACE = "craton"
-READER = 4  # raise it when `describe` learns something: what older ones remembered is read again
+READER = 2 * 5 + can_write()
+"""Raise the 5 when `describe` learns something: what older ones remembered is read again. With PyTorch more is run."""
 
 CheckTemplate = Callable[[str], None]
 """Raises a CratonError for a chat template that must not be run."""

@@ -17,7 +17,7 @@ from craton.engines.worker.supervisor import Worker
 from craton.serve.learning import Lines, is_live
 from craton.serve.target import Target
 
-IN_WORKERS = frozenset({"llama_cpp", "bert", "predictor"})
+IN_WORKERS = frozenset({"llama_cpp", "bert", "transformers", "predictor"})
 
 
 class EngineLoader:

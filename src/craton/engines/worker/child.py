@@ -70,6 +70,7 @@ _ENGINES: dict[str, Callable[[EngineSpec], Engine]] = {
     "llama_cpp": _loader("craton.engines.llama_cpp.engine", "LlamaCppEngine"),
     "llama_cpp_counter": _loader("craton.engines.llama_cpp.counter", "TokenCounter"),
     "bert": _loader("craton.engines.bert", "BertEngine"),
+    "transformers": _loader("craton.engines.transformers.engine", "TransformersEngine"),
     "predictor": _loader("craton.engines.predictor.engine", "PredictorEngine"),
 }
 
