@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any
 
 from msgspec import Struct
@@ -12,14 +13,16 @@ from msgspec.structs import replace
 from sqlalchemy import Connection, Row, case, select
 
 from craton.core.chat import Json
-from craton.core.errors import Conflict
+from craton.core.errors import Conflict, NotFound
 from craton.core.job import JobSpec
+from craton.core.repo import RepoId
 from craton.customizing import tables
 from craton.customizing.following import follow
 from craton.customizing.logs import Logs
 from craton.customizing.rows import Listing, customizations, new_id
 from craton.customizing.tags import Tags
 from craton.customizing.values import Customization
+from craton.hub import rows as hub_rows
 from craton.jobs.queue import Jobs
 from craton.jobs.rows import is_job, to_job
 from craton.jobs.rows import table as queue
@@ -89,6 +92,7 @@ class Customizations:
             if (known := token.known(connection)) is not None:
                 return self._seen(connection, customizations.find(connection, tenant, known))
             refuse_taken(connection, tenant, new.output)
+            refuse_repository(connection, tenant, new.output)
             arguments = {"customization": id, "training": training, "specification": training["specification"]}
             subject = f"customization of {new.base} -> {NAMESPACE}/{new.output}"
             job = self._jobs.submit(connection, JobSpec(tenant, KIND, arguments, subject))
@@ -163,6 +167,14 @@ def refuse_taken(connection: Connection, tenant: str, name: str) -> None:
     )
     if connection.scalar(there) is not None or connection.scalar(coming) is not None:
         raise Conflict("custom model", name, "the name is in use already; choose another one")
+
+
+def refuse_repository(connection: Connection, tenant: str, name: str) -> None:
+    """Raises Conflict when there is a repository where the custom model is to be: it is somebody's work."""
+    repo = RepoId("model", NAMESPACE, name)
+    with suppress(NotFound):
+        hub_rows.find(connection, tenant, repo)
+        raise Conflict("repository", repo.path, "it exists already; choose another name for the custom model")
 
 
 _ITS_JOB = (queue.c.tenant == tables.jobs.c.tenant) & (queue.c.id == tables.jobs.c.job)

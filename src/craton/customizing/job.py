@@ -30,11 +30,12 @@ Train = Callable[[Running, Json], Awaitable[Json]]
 
 @dataclass(frozen=True, slots=True)
 class CustomizeParts:
-    """clock: seconds since the epoch."""
+    """discard: (tenant, repository) -> deletes it; blocking. clock: seconds since the epoch."""
 
     database: Database
     train: Train
     curves: Curves
+    discard: Callable[[str, str], None]
     clock: Callable[[], float] = time.time
 
 
@@ -110,9 +111,12 @@ class _Ledger:
         return ended
 
     def end(self, status: JobStatus, failure: str = "") -> None:
+        """What was published already goes: nobody has seen it as a custom model."""
         with writing(self._running) as connection:
             found = customizations.find(connection, self._tenant, self._id)
             customizations.update(connection, self._ended(connection, found, status, failure))
+        if found.trained is not None:
+            self._parts.discard(self._tenant, str(found.trained["model"]))
 
     def _ended(self, connection: Connection, found: Customization, status: JobStatus, failure: str) -> Customization:
         now, spans = self._parts.clock(), curve_spans(connection, self._tenant, found.job)

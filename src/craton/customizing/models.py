@@ -15,7 +15,7 @@ from craton.core.errors import Conflict, NotFound
 from craton.core.job import JobSpec
 from craton.core.repo import RepoId
 from craton.customizing import tables
-from craton.customizing.customizations import refuse_taken
+from craton.customizing.customizations import refuse_repository, refuse_taken
 from craton.customizing.rows import Listing, custom_models, deployments, new_id, throughputs
 from craton.customizing.tags import Tags
 from craton.customizing.values import CustomModel
@@ -65,6 +65,7 @@ class CustomModels:
             if (known := token.known(connection)) is not None:
                 return seen(connection, custom_models.find(connection, tenant, known))
             refuse_taken(connection, tenant, new.name)
+            refuse_repository(connection, tenant, new.name)
             spec = JobSpec(tenant, KIND, {"model": id}, f"{new.source} -> custom model {new.name}")
             job = self._jobs.submit(connection, spec)
             made = CustomModel(
