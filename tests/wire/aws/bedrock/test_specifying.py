@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -155,3 +157,18 @@ def test_what_cannot_be_done_says_what_can(value: dict[str, Any], said: str) -> 
     with pytest.raises((InvalidRequest, Unsupported)) as error:
         read_customization(value, "base", "us-east-1")
     assert said in str(error.value)
+
+
+def test_the_page_says_of_each_hyperparameter_what_is_allowed() -> None:
+    page = (Path(__file__).parents[4] / "docs" / "customization.md").read_text()
+    told = {
+        name: (said, methods)
+        for name, said, methods in re.findall(r"^\| `(\w+)` \| (.*?) \| (.*?) \|$", page, re.MULTILINE)
+    }
+    told.pop("FINE_TUNING", None)
+    known: dict[str, tuple[str, str]] = {}
+    for name in {name for values in KNOWN.values() for name in values}:
+        having = sorted(method for method, values in KNOWN.items() if name in values)
+        said = KNOWN[having[0]][name].allowed
+        known[name] = (said, "all" if len(having) == len(KNOWN) else ", ".join(having))
+    assert {name: row for name, row in told.items() if name in known} == known

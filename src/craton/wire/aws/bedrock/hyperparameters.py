@@ -21,6 +21,11 @@ class _Value(Protocol):
     @property
     def path(self) -> str: ...
 
+    @property
+    def allowed(self) -> str:
+        """For people."""
+        ...
+
     def read(self, text: str) -> Any:
         """Raises ValueError, whose text says what is allowed."""
         ...
@@ -33,15 +38,19 @@ class _Number(Struct, frozen=True):
     whole: bool = True
     scale: float = 1.0
 
+    @property
+    def allowed(self) -> str:
+        if self.whole:
+            return f"a whole number from {self.low:.0f} to {self.high:.0f}"
+        return f"a number from {self.low:g} to {self.high:g}"
+
     def read(self, text: str) -> float:
-        kind = "a whole number" if self.whole else "a number"
-        allowed = f"{kind} from {self.low:g} to {self.high:g}"
         try:
             value = int(text) if self.whole else float(text)
         except ValueError:
-            raise ValueError(allowed) from None
+            raise ValueError(self.allowed) from None
         if not self.low <= value <= self.high:
-            raise ValueError(allowed)
+            raise ValueError(self.allowed)
         return value * self.scale if self.scale != 1 else value
 
 
@@ -49,29 +58,41 @@ class _Choice(Struct, frozen=True):
     path: str
     choices: Mapping[str, Any]
 
+    @property
+    def allowed(self) -> str:
+        return f"one of {', '.join(self.choices)}"
+
     def read(self, text: str) -> Any:
         try:
             return self.choices[text.strip().lower()]
         except KeyError:
-            raise ValueError(f"one of {', '.join(self.choices)}") from None
+            raise ValueError(self.allowed) from None
 
 
 class _Text(Struct, frozen=True):
     path: str
 
+    @property
+    def allowed(self) -> str:
+        return "a text"
+
     def read(self, text: str) -> str:
         if not text.strip():
-            raise ValueError("not empty")
+            raise ValueError(self.allowed)
         return text
 
 
 class _Words(Struct, frozen=True):
     path: str
 
+    @property
+    def allowed(self) -> str:
+        return "names with commas between them"
+
     def read(self, text: str) -> list[str]:
         words = [word.strip() for word in text.split(",")]
         if not all(words):
-            raise ValueError("names with commas between them")
+            raise ValueError(self.allowed)
         return words
 
 
@@ -101,7 +122,7 @@ _SUPERVISED: dict[str, _Value] = {
     "earlyStoppingPatience": _Number("train.patience", 1, 1000),
     "packing": _Choice("train.packing", _BOOLEANS),
 }
-_SAMPLED: dict[str, _Value] = {"temperature": _Number("temperature", 0.01, 5, whole=False)}
+_SAMPLED: dict[str, _Value] = {"temperature": _Number("temperature", 0, 5, whole=False)}
 KNOWN: dict[str, dict[str, _Value]] = {
     "fine-tuning": _TRAINING | _SUPERVISED,
     "continued-pretraining": _TRAINING | _SUPERVISED,
