@@ -32,6 +32,7 @@ PROSE = (
     "docs/hub.md",
     "docs/training.md",
     "docs/predicting.md",
+    "docs/customization.md",
     "docs/compatibility.md",
     "bench/README.md",
 )
