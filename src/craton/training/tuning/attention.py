@@ -1,0 +1,57 @@
+"""Attention over samples that lie one after the other in one row, each by itself: no padding and no mask.
+
+Entered by transformers' own door (`AttentionInterface`). Models whose attention does more than scale (a sliding window,
+soft caps, sinks) keep their own, where transformers makes a mask of the positions: the same result, more work.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+NAME = "craton_segments"
+
+
+class Segments:
+    """lengths: of the samples in the row that is computed now."""
+
+    def __init__(self) -> None:
+        self.lengths: list[int] = []
+
+    def attach(self, model: Any) -> bool:
+        """False for a model that keeps its own attention."""
+        from transformers import AttentionInterface
+
+        text = model.config.get_text_config()
+        more = ("attn_logit_softcapping", "sliding_window", "layer_types", "attention_chunk_size", "alibi")
+        if any(getattr(text, name, None) for name in more) or not model._supports_attention_backend:
+            return False
+        AttentionInterface.register(NAME, self)
+        model.set_attn_implementation(NAME)
+        return True
+
+    def __call__(
+        self,
+        module: Any,
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
+        attention_mask: Tensor | None,
+        dropout: float = 0.0,
+        scaling: float | None = None,
+        **more: Any,
+    ) -> tuple[Tensor, None]:
+        """All of shape (1, heads, tokens, size)."""
+        import torch
+        from torch.nn.functional import scaled_dot_product_attention
+
+        del module, attention_mask, more
+        shared = query.shape[1] != key.shape[1]
+        parts = [part.split(self.lengths, dim=2) for part in (query, key, value)]
+        found = [
+            scaled_dot_product_attention(*one, is_causal=True, scale=scaling, dropout_p=dropout, enable_gqa=shared)
+            for one in zip(*parts, strict=True)
+        ]
+        return torch.cat(found, dim=2).transpose(1, 2).contiguous(), None

@@ -1,0 +1,70 @@
+"""A step's samples as one row of tokens, and the loss of those that are learned.
+
+A good part of a language model's work is the logits, a number for each word of the vocabulary at each token. Here they
+are computed only where an answer is predicted.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from craton.training.tuning.attention import Segments
+from craton.training.tuning.corpus import Corpus
+
+if TYPE_CHECKING:
+    import torch
+    from torch import Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """ids, positions: a row of tokens. places: those after which a learned token comes; wanted: that token."""
+
+    ids: Tensor
+    positions: Tensor
+    places: Tensor
+    wanted: Tensor
+    lengths: list[int]
+
+    @property
+    def tokens(self) -> int:
+        return sum(self.lengths)
+
+    @property
+    def learned(self) -> int:
+        return len(self.wanted)
+
+
+def batch_of(corpus: Corpus, numbers: list[int], device: torch.device) -> Batch:
+    import numpy as np
+    import torch
+
+    samples = [corpus.sample(number) for number in numbers]
+    ids = np.concatenate([ids for ids, _ in samples]).astype(np.int64)
+    learned = np.concatenate([learned for _, learned in samples])
+    lengths = [len(ids) for ids, _ in samples]
+    positions = np.concatenate([np.arange(length) for length in lengths])
+    after = np.flatnonzero(learned)  # never the first of a sample, so the token before is its own
+    rows = [torch.from_numpy(row).to(device) for row in (ids, positions, after - 1, ids[after])]
+    return Batch(rows[0][None], rows[1][None], rows[2], rows[3], lengths)
+
+
+class LanguageLoss:
+    """Cross-entropy of the learned tokens, summed."""
+
+    def __init__(self, model: Any, segments: Segments) -> None:
+        self._model, self._segments = model, segments
+
+    def __call__(self, batch: Batch) -> Tensor:
+        from torch.nn import functional
+
+        return functional.cross_entropy(self.logits(batch).float(), batch.wanted, reduction="sum")
+
+    def logits(self, batch: Batch) -> Tensor:
+        """(learned tokens, vocabulary)."""
+        self._segments.lengths = batch.lengths
+        found: Tensor = self._model(
+            input_ids=batch.ids, position_ids=batch.positions, logits_to_keep=batch.places, use_cache=False
+        ).logits[0]
+        return found

@@ -1,0 +1,46 @@
+"""Which hyperparameters a tuning takes. What is out of range is refused, with the range, before anything runs."""
+
+from __future__ import annotations
+
+import math
+
+from craton.core.errors import InvalidRequest
+from craton.training.specification.tuning import Pretraining, Tuned
+from craton.training.tuning.beginning import check_architecture
+
+RANGES: dict[str, tuple[float, float]] = {
+    "train.epochs": (0.001, 1000),
+    "train.steps": (1, 10_000_000),
+    "train.batch": (1, 1024),
+    "train.accumulate": (1, 1024),
+    "train.learning_rate": (1e-8, 1.0),
+    "train.warmup": (0.0, 1.0),
+    "train.weight_decay": (0.0, 1.0),
+    "train.clip": (1e-4, 1e4),
+    "train.length": (8, 131072),
+    "train.patience": (1, 1000),
+    "lora.rank": (1, 512),
+    "lora.alpha": (0.01, 10_000),
+    "lora.dropout": (0.0, 0.9),
+    "data.share": (0.0, 0.9),
+    "data.limit": (1, 1_000_000_000),
+}
+"""Place in the specification -> least and largest value. None is always allowed where it is the default."""
+
+
+def check_ranges(spec: Tuned) -> None:
+    """Raises InvalidRequest."""
+    for place, (low, high) in RANGES.items():
+        part, name = place.split(".")
+        value = getattr(getattr(spec, part), name)
+        if value is not None and not (math.isfinite(value) and low <= value <= high):
+            raise InvalidRequest(f"{value:g} is out of range: {low:g} to {high:g}", place)
+    if not spec.lora.modules:
+        raise InvalidRequest("names no part of the layers", "lora.modules")
+    if isinstance(spec, Pretraining):
+        check_architecture(spec.model)
+        if spec.train.length > spec.model.context:
+            raise InvalidRequest(
+                f"{spec.train.length} tokens are more than the context of {spec.model.context} (model.context)",
+                "train.length",
+            )

@@ -1,0 +1,202 @@
+"""Fine-tuning, continued pre-training and pre-training from nothing: data -> tokens -> loop -> a repository."""
+
+from __future__ import annotations
+
+import math
+import tempfile
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from craton.training.methods.deep.checkpoints import Position
+from craton.training.methods.drawing import curves
+from craton.training.protocol import Figure, Run, Trained
+from craton.training.specification.tuning import FineTuning, Pretraining, Tuned
+from craton.training.tuning.attention import Segments
+from craton.training.tuning.base import Base, load, open_base
+from craton.training.tuning.batches import LanguageLoss
+from craton.training.tuning.beginning import learn_tokenizer, make_model, parameters_of
+from craton.training.tuning.conversations import read_conversation, read_plain
+from craton.training.tuning.corpus import Corpus, gather, gather_blocks
+from craton.training.tuning.loop import Loop
+from craton.training.tuning.lora import adapted, adapter_size
+from craton.training.tuning.memory import check_steps, check_weights
+from craton.training.tuning.precision import device_of, settled
+from craton.training.tuning.records import Record, good
+from craton.training.tuning.results import rounded, write_adapter, write_whole
+from craton.training.tuning.sampling import Sampler
+from craton.training.tuning.trial import SAMPLES, Request, try_out
+
+RATES = {"lora": 2e-4, "full": 2e-5, "pretraining": 1e-3}
+"""The largest learning rate where none is given."""
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """Records, to be read as often as it takes. base: the model's name with its revision in full, "" for none."""
+
+    train: Callable[[], Iterator[Record]]
+    validation: Callable[[], Iterator[Record]] | None
+    base: str
+
+
+def train(spec: Tuned, given: Given, run: Run) -> Trained:
+    """Raises InvalidRequest for records, settings and bases that do not do, and what `Run` and the loop raise."""
+    with tempfile.TemporaryDirectory(prefix="craton-tokens-") as place:
+        return _Tuning(spec, given, run, Path(place)).train()
+
+
+class _Tuning:
+    def __init__(self, spec: Tuned, given: Given, run: Run, folder: Path) -> None:
+        self._spec, self._given, self._run, self._folder = spec, given, run, folder
+        self._lora = spec.tune == "lora" and not isinstance(spec, Pretraining)
+        self._base: Base | None = None
+
+    def train(self) -> Trained:
+        import torch
+
+        spec, run = self._spec, self._run
+        torch.manual_seed(spec.seed)
+        model, tokenizer = self._begin()
+        learning, held = self._corpora(tokenizer, _context(model))
+        if self._lora:
+            torch.manual_seed(spec.seed)
+        fit = settled(spec.train)
+        segments = Segments()
+        segments.attach(model)
+        if self._lora:
+            model = adapted(model, spec.lora)
+        device = device_of()
+        model.to(device)
+        trained = sum(weight.numel() for weight in model.parameters() if weight.requires_grad)
+        run.parameter("trained_weights", trained)
+        run.parameter("precision", fit.precision)
+        tokens = min(learning.tokens, fit.batch * (fit.length if fit.packing else int(learning.lengths.max())))
+        check_steps(model, trained, tokens, round(tokens * learning.learned), run)
+        loss = LanguageLoss(model, segments)
+        rate = fit.learning_rate or RATES["pretraining" if isinstance(spec, Pretraining) else spec.tune]
+        settings = msgspec.json.encode((spec, self._given.base)).decode()
+        loop = Loop(model, loss, fit, rate, spec.seed, run, settings=settings)
+        before = loop.measure(held) if len(held) else None
+        at = loop.run(learning, held if len(held) else None)
+        if not self._lora:
+            rounded(model)
+        metrics = _figures(before, loop.measure(held) if len(held) else None)
+        figures = [loss_figure(at)]
+        folder = Path(tempfile.mkdtemp(prefix="craton-tuned-"))
+        self._write(model, tokenizer, folder)
+        judged = held if len(held) else learning
+        self._try_out(folder, judged, loop)
+        bases = (self._given.base,) if self._given.base else ()
+        return Trained(None, metrics, figures, self._notes(learning, held, at), folder, bases)
+
+    def _begin(self) -> tuple[Any, Any]:
+        """The model that learns, and its tokenizer."""
+        spec, run = self._spec, self._run
+        if isinstance(spec, Pretraining):
+            size = parameters_of(spec.model)
+            check_weights(size, size, run)
+            run.log("learning a tokenizer from the texts")
+            texts = good(self._given.train(), read_plain)
+            tokenizer = learn_tokenizer(_checked(texts, run), spec.model.vocabulary, run.folder)
+            return make_model(spec.model, tokenizer), tokenizer
+        self._base = open_base(run, self._given.base)
+        size = self._base.parameters
+        check_weights(size, adapter_size(size) if self._lora else size, run)
+        run.log(f"loading {spec.base}: {size:,} weights, stored as {self._base.stored}")
+        return load(self._base)
+
+    def _corpora(self, tokenizer: Any, context: int) -> tuple[Corpus, Corpus]:
+        """What is learned from, and what is only judged on (may be empty)."""
+        data, length = self._spec.data, min(self._spec.train.length, context)
+        seed = self._spec.seed if isinstance(self._spec, FineTuning) else None  # of texts, the last ones
+        everything = self._gather(tokenizer, self._given.train, "train", length)
+        if self._given.validation is not None:
+            learning, held = everything, self._gather(tokenizer, self._given.validation, "validation", length)
+        else:
+            learning, held = everything.split(data.share, seed)
+        self._tell(everything, learning, held, length)
+        return learning, held
+
+    def _gather(self, tokenizer: Any, source: Callable[[], Iterator[Record]], name: str, length: int) -> Corpus:
+        sampler = Sampler(tokenizer)
+        if isinstance(self._spec, FineTuning):
+            samples = good(source(), lambda record: sampler.conversation(read_conversation(record)))
+            return gather(_checked(samples, self._run), self._folder, name, length)
+        texts = good(source(), lambda record: sampler.text(read_plain(record)))
+        return gather_blocks(_checked(texts, self._run), self._folder, name, length)
+
+    def _tell(self, everything: Corpus, learning: Corpus, held: Corpus, length: int) -> None:
+        run = self._run
+        what = "samples" if isinstance(self._spec, FineTuning) else "sequences"
+        run.log(f"{len(learning):,} {what} ({learning.tokens:,} tokens) to learn from, {len(held):,} held out")
+        run.parameter("tokens", learning.tokens)
+        longer = f"longer than {length:,} tokens (train.length, or the context of the base)"
+        if everything.cut:
+            run.warn(f"{everything.cut:,} samples are {longer}: their ends were cut off")
+        if everything.left_out:
+            run.warn(f"{everything.left_out:,} samples are {longer} and were left out: no answer begins before that")
+
+    def _write(self, model: Any, tokenizer: Any, folder: Path) -> None:
+        if self._lora:
+            write_adapter(model, folder, self._given.base)
+        else:
+            write_whole(model, tokenizer, folder)
+
+    def _try_out(self, folder: Path, held: Corpus, loop: Loop) -> None:
+        import torch
+
+        few = held.first(SAMPLES)
+        samples = [(ids.tolist(), learned.tolist()) for ids, learned in (few.sample(n) for n in range(len(few)))]
+        base = "" if self._base is None or not self._lora else str(self._base.folder)
+        request = Request(str(folder), base, samples, torch.get_num_threads())
+        answer = try_out(request, loop.measure(few), rough=self._rough())
+        self._run.log(f"loaded again in a fresh process: the same loss ({answer.loss:.4f}) on {len(samples)} samples")
+
+    def _rough(self) -> bool:
+        return device_of().type != "cpu" or settled(self._spec.train).precision != "float32"
+
+    def _notes(self, learning: Corpus, held: Corpus, at: Position) -> list[str]:
+        spec = self._spec
+        notes = [f"{learning.tokens:,} tokens to learn from, {held.tokens:,} held out; {at.step:,} updates."]
+        if not len(held):
+            notes.append("Nothing was held out: how good it is on other texts is not known.")
+        if self._lora:
+            notes.append(f"An adapter of rank {spec.lora.rank}: it works over {self._given.base} and no other model.")
+        notes.append("It says what its texts made likely, which may be wrong: check what matters.")
+        return notes
+
+
+def _figures(before: float | None, after: float | None) -> dict[str, float]:
+    if before is None or after is None:
+        return {}
+    return {
+        "validation_loss_before": before,
+        "validation_loss": after,
+        "perplexity_before": math.exp(min(before, 700.0)),
+        "perplexity": math.exp(min(after, 700.0)),
+    }
+
+
+def loss_figure(at: Position) -> Figure:
+    lines = {
+        name: [(line["step"], line[key]) for line in at.history if key in line]
+        for name, key in (("training", "training_loss"), ("validation", "validation_loss"))
+    }
+    return curves("loss", "Loss", {name: line for name, line in lines.items() if line}, "update", "nats a token")
+
+
+def _context(model: Any) -> int:
+    """Tokens that the model can place."""
+    return int(getattr(model.config.get_text_config(), "max_position_embeddings", None) or 1 << 20)
+
+
+def _checked(values: Iterator[Any], run: Run) -> Iterator[Any]:
+    """Reading may take long, and can be cancelled all the same."""
+    for number, value in enumerate(values):
+        if number % 64 == 0:
+            run.check()
+        yield value
