@@ -38,6 +38,13 @@ base_url = "{url}/v1"
 credential = "back"
 models = {{ counted = "echo" }}
 options = {{ concurrency = 4 }}
+
+[upstreams.vectors]
+wire = "openai"
+base_url = "{url}/v1"
+credential = "back"
+models = {{ vectors = "echo" }}
+verbs = ["embed"]
 """
 SCRIPT = """
 rules:

@@ -56,7 +56,10 @@ def test_what_cannot_be_read_or_answered_stands_among_the_others(bench: Bench) -
         {"modelInput": chat("no id")},
         {"recordId": "r4"},
         {"recordId": "r5", "modelInput": {"messages": "none"}},
-        {"recordId": "r6", "modelInput": chat("hm", guardrailConfig={"guardrailIdentifier": "abc", "trace": "enabled"})},
+        {
+            "recordId": "r6",
+            "modelInput": chat("hm", guardrailConfig={"guardrailIdentifier": "abc", "trace": "enabled"}),
+        },
         {"recordId": "r7", "modelInput": chat("please fail")},
         '["a list"]',
         record(9),
@@ -152,7 +155,7 @@ def test_what_cannot_work_is_refused_before_it_begins(bench: Bench) -> None:
     absent = f"s3://{bench.bucket}/nothing/"
     nowhere = {"s3OutputDataConfig": {"s3Uri": "s3://no-such-bucket/out"}}
     assert code(lambda: bench.start(uri, model="nobody")) == "ResourceNotFoundException"
-    assert code(lambda: bench.start(uri, modelInvocationType="InvokeModel")) == "ValidationException"
+    assert code(lambda: bench.start(uri, model="vectors")) == "ValidationException"
     assert code(lambda: bench.start(absent)) == "ResourceNotFoundException"
     assert code(lambda: bench.start("s3://no-such-bucket/in")) == "ResourceNotFoundException"
     assert code(lambda: bench.start(uri, outputDataConfig=nowhere)) == "ResourceNotFoundException"

@@ -14,13 +14,15 @@ from craton.batch.values import Batch
 from craton.core.access import Caller
 from craton.customizing.tags import Tags
 from craton.serve.inference import Serving
-from craton.serve.telemetry import Fanout
+from craton.wire.anthropic.dialect import AnthropicDialect
 from craton.wire.aws.async_invoking import RESOURCE as ASYNC
 from craton.wire.aws.async_invoking import AsyncInvokeOperations
 from craton.wire.aws.bedrock.invocation_jobs import RESOURCE as JOBS
 from craton.wire.aws.bedrock.invocation_jobs import InvocationJobOperations
 from craton.wire.aws.handling import Handle
 from craton.wire.aws.names import model_name
+from craton.wire.chat_bodies import ChatBodies, route_handler
+from craton.wire.openai.dialect import OpenAIDialect
 
 if TYPE_CHECKING:
     from craton.batch.job import BatchParts
@@ -51,16 +53,25 @@ class RunningBatches:
         self.owners = {JOBS: jobs.get, ASYNC: single.get}
 
 
+def chat_bodies(serving: Serving) -> ChatBodies:
+    """For InvokeModel, live and in batches."""
+    messages = route_handler(AnthropicDialect(serving), "CreateMessage")
+    return ChatBodies(messages, route_handler(OpenAIDialect(serving, time.time), "CreateChatCompletion"))
+
+
 @asynccontextmanager
 async def batch_parts(platform: Platform) -> AsyncIterator[BatchParts]:
     """What the job needs, with models of its own: it must not hold up those who wait for an answer."""
     from craton.batch.job import BatchParts
+    from craton.batch.usage import Usages
     from craton.wire.aws.batching import BodyAnswering, Invocations, RecordAnswering
     from craton.wire.aws.model import load_models
     from craton.wire.aws.service import Service
 
     service = Service(load_models(("bedrock-runtime",))["bedrock-runtime"])
-    models = RunningModels(platform, Fanout([]), keep_content=False)
+    usage = Usages()
+    models = RunningModels(platform, usage, keep_content=False)
+    bodies = chat_bodies(models.inference)
     async with AsyncExitStack() as stack:
 
         async def load(caller: Caller, model: str) -> int:
@@ -69,7 +80,7 @@ async def batch_parts(platform: Platform) -> AsyncIterator[BatchParts]:
             return min(MOST_AT_ONCE, loaded.engine.capabilities.concurrency + AHEAD)
 
         def invocations(batch: Batch) -> Invocations:
-            return Invocations(batch, models.inference, load, service, time.perf_counter)
+            return Invocations(batch, models.inference, load, service, bodies, usage, time.perf_counter)
 
         await models.start(warm=False)
         stack.push_async_callback(models.close)

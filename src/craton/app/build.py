@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from craton.access.bookkeeping import Bookkeeping
 from craton.app.backstage import Backstage
-from craton.app.batching import RunningBatches
+from craton.app.batching import RunningBatches, chat_bodies
 from craton.app.clusters import clusters
 from craton.app.customizing import RunningCustomizing
 from craton.app.fitting import describe_fit
@@ -77,8 +77,8 @@ class Server:
         self._knowledge = RunningKnowledge(platform, self._models)
         self._hub = RunningHub(platform, self._models.outgoing.get, self._models.inference)
         self._trainings = open_trainings(platform, self._hub.viewer.viewer)
-        self._customizing = RunningCustomizing(platform, self._models, self._trainings.prepare)
         self._batches = RunningBatches(platform, self._models.inference)
+        self._customizing = RunningCustomizing(platform, self._models, self._trainings.prepare, self._batches.owners)
         self._inspector = open_inspector(platform, self._models)
         self._executor = _executor(platform, environment, self._models.outgoing.get)
         self.router = Router(self._routes())
@@ -106,6 +106,7 @@ class Server:
                 self._models.inference,
                 self._knowledge.knowledge,
                 more=[("bedrock", self._customizing.operations), *self._batches.handlers],
+                bodies=chat_bodies(self._models.inference),
             ),
             OpenAIDialect(self._models.inference, time.time),
             AnthropicDialect(self._models.inference),

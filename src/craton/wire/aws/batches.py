@@ -10,7 +10,7 @@ from craton.buckets.names import parse_s3_uri
 from craton.core.chat import Json
 from craton.core.errors import InvalidRequest, Unsupported
 from craton.core.model import ModelInfo
-from craton.wire.aws.answering import INVOKE_HINT
+from craton.wire.aws.answering import refuse_invoke
 from craton.wire.aws.names import resource_arn
 from craton.wire.aws.sigv4 import claimed_region
 from craton.wire.http import Request
@@ -43,8 +43,8 @@ def refuse_mode(model: ModelInfo, mode: str) -> None:
     """A batch that no record of can be answered is refused before it begins. Raises Unsupported."""
     if mode == CONVERSE and "chat" not in model.verbs:
         raise Unsupported(f"Converse with the model {model.id!r}", "It does not chat.")
-    if mode == INVOKE and model.engine != "predictor":
-        raise Unsupported(f"InvokeModel with the model {model.id!r}", f"{INVOKE_HINT} (modelInvocationType: Converse)")
+    if mode == INVOKE:
+        refuse_invoke(model)
 
 
 def arn_of_batch(kind: str, batch: Batch, request: Request) -> str:

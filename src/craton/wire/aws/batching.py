@@ -11,14 +11,17 @@ from collections.abc import Awaitable, Callable
 
 import msgspec
 from msgspec import UNSET, Raw, Struct, UnsetType
+from msgspec.structs import replace
 
 from craton.batch.answering import Answered, Record, TimedOut
 from craton.batch.lines import MAX_LINE
+from craton.batch.usage import Usages
 from craton.batch.values import Batch, Counts
 from craton.core.access import Caller, KeyRole
 from craton.core.errors import CratonError, InvalidRequest, ModelFailed, ModelUnavailable, Throttled, TooLarge
 from craton.serve.inference import Call, Predicting
-from craton.wire.aws.answering import Said, converse, invoke_model
+from craton.wire.aws.answering import Bodies, converse, invoke_model
+from craton.wire.aws.batches import CONVERSE
 from craton.wire.aws.errors import error_name
 from craton.wire.aws.service import Operation, Service
 from craton.wire.http import Request, encode_json
@@ -54,7 +57,7 @@ _encoder = msgspec.json.Encoder()
 
 class Invocations:
     """One model's answers to bodies of one operation, Converse or InvokeModel. load: makes the model ready and says how
-    many it answers at once. service: bedrock-runtime."""
+    many it answers at once. service: bedrock-runtime. usage: of the serving that is asked."""
 
     def __init__(
         self,
@@ -62,9 +65,12 @@ class Invocations:
         serving: Predicting,
         load: Callable[[Caller, str], Awaitable[int]],
         service: Service,
+        bodies: Bodies,
+        usage: Usages,
         monotonic: Callable[[], float],
     ) -> None:
-        self._serving, self._load, self._service, self._monotonic = serving, load, service, monotonic
+        self._serving, self._load, self._service = serving, load, service
+        self._bodies, self._usage, self._monotonic = bodies, usage, monotonic
         self._model = batch.order.model
         self._operation = service.operations[batch.order.mode]
         self._caller = Caller(batch.tenant, batch.order.key_id, KeyRole.DEVELOPER)
@@ -72,18 +78,19 @@ class Invocations:
     async def start(self) -> int:
         return await self._load(self._caller, self._model)
 
-    async def body(self, record: Record, body: bytes) -> tuple[bytes, Said]:
+    async def body(self, record: Record, body: bytes) -> Answered:
         """The body that the live route would answer. Raises CratonError."""
         operation, id = self._operation, f"{record.batch}.{record.number + 1}"
         call = Call(self._caller, f"{id}-{record.tries}" if record.tries else id, "aws", operation.name)
-        value = operation.parse(_request(operation, call, self._model, body))
-        if operation.name == "Converse":
-            said = await converse(self._serving, call, value, self._monotonic)
-        else:
-            said = await invoke_model(self._serving, call, value)
+        with self._usage.of(call.request_id) as usage:
+            value = operation.parse(_request(operation, call, self._model, body))
+            if operation.name == CONVERSE:
+                said = await converse(self._serving, call, value, self._monotonic)
+            else:
+                said = await invoke_model(self._serving, call, value, self._bodies)
         written = operation.write(said.output).body
         assert isinstance(written, bytes)
-        return written, said
+        return Answered(written, True, usage.read, usage.written)
 
     def status(self, error: CratonError) -> int:
         """What the live route would answer the error with."""
@@ -104,9 +111,9 @@ class RecordAnswering:
         line = _read(record)
         if isinstance(line.modelInput, UnsetType):
             raise InvalidRequest("it has no modelInput", f"line {record.line}")
-        body, said = await self._invocations.body(record, bytes(line.modelInput))
-        output = _Output(_id(line, record), line.modelInput, Raw(body))
-        return _counted(_encoder.encode(output), said)
+        answered = await self._invocations.body(record, bytes(line.modelInput))
+        output = _Output(_id(line, record), line.modelInput, Raw(answered.line))
+        return replace(answered, line=_encoder.encode(output))
 
     def refuse(self, record: Record, error: CratonError) -> Answered:
         try:
@@ -145,8 +152,7 @@ class BodyAnswering:
         return await self._invocations.start()
 
     async def answer(self, record: Record) -> Answered:
-        body, said = await self._invocations.body(record, record.data or b"")
-        return _counted(body, said)
+        return await self._invocations.body(record, record.data or b"")
 
     def output(self, key: str) -> str:
         return "output.json"
@@ -168,11 +174,6 @@ def _read(record: Record) -> _Line:
 def _id(line: _Line, record: Record) -> str:
     """Its own, or else one made of its place, as Bedrock makes one: eleven letters and digits."""
     return line.recordId if isinstance(line.recordId, str) else f"REC{record.number + 1:08d}"
-
-
-def _counted(line: bytes, said: Said) -> Answered:
-    usage = said.usage
-    return Answered(line, True, usage.input if usage else 0, usage.output if usage else 0)
 
 
 def _request(operation: Operation, call: Call, model: str, body: bytes) -> Request:

@@ -10,7 +10,7 @@ from craton.core.errors import CratonError, Internal, Unsupported
 from craton.core.events import Event
 from craton.core.streams import closing
 from craton.serve.inference import Predicting
-from craton.wire.aws.answering import answer_options, converse, invoke_model, read_chat
+from craton.wire.aws.answering import Bodies, answer_options, converse, invoke_model, read_chat
 from craton.wire.aws.answers import StreamWriter
 from craton.wire.aws.errors import stream_exception
 from craton.wire.aws.handling import call_of
@@ -22,10 +22,10 @@ log = logging.getLogger("craton.wire.aws")
 
 
 class BedrockRuntime:
-    """Handlers by operation name. monotonic: seconds, for metrics.latencyMs."""
+    """Handlers by operation name. monotonic: seconds, for metrics.latencyMs. bodies: for InvokeModel."""
 
-    def __init__(self, serving: Predicting, monotonic: Callable[[], float]) -> None:
-        self._serving = serving
+    def __init__(self, serving: Predicting, monotonic: Callable[[], float], bodies: Bodies | None = None) -> None:
+        self._serving, self._bodies = serving, bodies
         self._monotonic = monotonic
         self.handlers = {
             "Converse": self.converse,
@@ -56,7 +56,7 @@ class BedrockRuntime:
         return _name_model(operation.write({"inputTokens": tokens}), model)
 
     async def invoke_model(self, operation: Operation, request: Request, value: Json) -> Reply:
-        said = await invoke_model(self._serving, call_of(operation, request), value)
+        said = await invoke_model(self._serving, call_of(operation, request), value, self._bodies)
         return _name_model(operation.write(said.output), said.model)
 
     async def _frames(

@@ -9,6 +9,7 @@ from urllib.parse import unquote
 from craton.core.errors import CratonError, Unsupported
 from craton.knowledge.protocol import Knowledge
 from craton.serve.inference import Predicting
+from craton.wire.aws.answering import Bodies
 from craton.wire.aws.bedrock.foundation_models import FoundationModelOperations
 from craton.wire.aws.bedrock_agent import BedrockAgent
 from craton.wire.aws.bedrock_agent_runtime import BedrockAgentRuntime
@@ -27,6 +28,7 @@ HINT = "docs/operations.md lists what Craton does."
 class AwsDialect:
     """serving: the way to the models. knowledge: the knowledge bases. models: by service name, the installed
     botocore's when left out. more: handlers of what is built beside these, by service.
+    bodies: other dialects' in InvokeModel.
     """
 
     name = "aws"
@@ -38,11 +40,12 @@ class AwsDialect:
         models: Mapping[str, ServiceModel] | None = None,
         monotonic: Callable[[], float] = time.perf_counter,
         more: Iterable[tuple[str, Mapping[str, Handle]]] = (),
+        bodies: Bodies | None = None,
     ) -> None:
         self.services = {name: Service(model) for name, model in (models or load_models(RUNNING_SERVICES)).items()}
         self._handlers: dict[str, dict[str, Handle]] = {
             "bedrock": {**FoundationModelOperations(serving).handlers},
-            "bedrock-runtime": {**BedrockRuntime(serving, monotonic).handlers},
+            "bedrock-runtime": {**BedrockRuntime(serving, monotonic, bodies).handlers},
             "sagemaker-runtime": {**SageMakerRuntime(serving).handlers},
         }
         if knowledge is not None:

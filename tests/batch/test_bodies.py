@@ -1,0 +1,87 @@
+"""InvokeModel's bodies by family, live and in batches: the same answer in both."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import anthropic
+import pytest
+from botocore.exceptions import ClientError
+
+from tests.batch.workshop import Bench, Json
+from tests.servers import RunningServer
+
+BODIES: dict[str, Json] = {
+    "claude": {
+        "anthropic_version": "bedrock-2023-05-31",
+        "max_tokens": 20,
+        "messages": [{"role": "user", "content": "one two"}],
+    },
+    "openai": {"messages": [{"role": "user", "content": "one two"}], "max_completion_tokens": 20},
+    "titan": {"inputText": "one two three", "dimensions": 4, "embeddingTypes": ["float"]},
+    "cohere": {"texts": ["one", "two three"], "input_type": "search_document", "output_dimension": 4},
+}
+NEW_EACH_TIME = {"id", "created"}
+
+
+def invoke(bench: Bench, body: Json) -> Json:
+    runtime = bench.aws.client("bedrock-runtime")
+    answer: Json = json.loads(runtime.invoke_model(modelId="echo", body=json.dumps(body))["body"].read())
+    return answer
+
+
+def test_each_family_is_answered_in_its_own_words(bench: Bench) -> None:
+    answers = {family: invoke(bench, body) for family, body in BODIES.items()}
+    assert answers["claude"]["content"][0]["text"] == "one two"
+    assert answers["claude"]["usage"] == {**answers["claude"]["usage"], "input_tokens": 2, "output_tokens": 2}
+    assert answers["openai"]["choices"][0]["message"]["content"] == "one two"
+    assert (len(answers["titan"]["embedding"]), answers["titan"]["inputTextTokenCount"]) == (4, 3)
+    assert answers["titan"]["embeddingsByType"] == {"float": answers["titan"]["embedding"]}
+    assert [len(vector) for vector in answers["cohere"]["embeddings"]] == [4, 4]
+    assert answers["cohere"]["response_type"] == "embeddings_floats"
+
+
+def test_a_batch_of_them_says_the_same(bench: Bench) -> None:
+    records = [{"recordId": family, "modelInput": body} for family, body in BODIES.items()]
+    job, outputs = bench.run(bench.put("bodies/a.jsonl", records), modelInvocationType="InvokeModel")
+    assert (job["successRecordCount"], job["errorRecordCount"]) == (len(BODIES), 0)
+    for line in outputs["a.jsonl.out"]:
+        live = invoke(bench, BODIES[line["recordId"]])
+        assert {name: value for name, value in line["modelOutput"].items() if name not in NEW_EACH_TIME} == {
+            name: value for name, value in live.items() if name not in NEW_EACH_TIME
+        }
+    manifest = outputs["manifest.json.out"][0]
+    assert (manifest["inputTokenCount"], manifest["outputTokenCount"]) == (2 + 2 + 3 + 3, 2 + 2)
+
+
+def test_anthropics_own_client_speaks_to_bedrock(bench: Bench, front: RunningServer) -> None:
+    client = anthropic.AnthropicBedrock(
+        aws_access_key=front.access_key_id,
+        aws_secret_key=front.secret_access_key,
+        aws_region="us-east-1",
+        base_url=front.url,
+    )
+    message = client.messages.create(
+        model="echo", max_tokens=20, messages=[{"role": "user", "content": "three words here"}]
+    )
+    assert [block.text for block in message.content if block.type == "text"] == ["three words here"]
+
+
+@pytest.mark.parametrize(
+    ("body", "said"),
+    [
+        ({"prompt": "Hello"}, "Converse"),
+        ({"inputText": "x", "normalize": False}, "normalize"),
+        ({"inputText": "x", "embeddingTypes": ["binary"]}, "binary"),
+        ({"texts": ["x"], "input_type": "search_query", "truncate": "START"}, "START"),
+        ({"texts": [], "input_type": "search_query"}, "texts"),
+        ({**BODIES["claude"], "stream": True}, "stream"),
+        ([1], "object"),
+    ],
+)
+def test_what_a_body_cannot_have_is_said(bench: Bench, body: Any, said: str) -> None:
+    with pytest.raises(ClientError) as caught:
+        invoke(bench, body)
+    assert caught.value.response["Error"]["Code"] == "ValidationException"
+    assert said in caught.value.response["Error"]["Message"]
