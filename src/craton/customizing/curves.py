@@ -45,7 +45,7 @@ class Curves:
 
     def _lines(self, one: Customization, curve: str) -> Iterator[str]:
         buffer = io.StringIO()
-        writer = csv.writer(buffer)
+        writer = csv.writer(buffer, lineterminator="\n")
         writer.writerow(["step_number", "epoch_number", curve, "perplexity"])
         for step, epoch, loss in self._rows(one, curve):
             perplexity = "" if loss is None else f"{math.exp(min(loss, 700.0)):.6g}"  # exp(710) overflows

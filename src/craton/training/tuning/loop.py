@@ -82,7 +82,7 @@ class Loop:
                 group["lr"] = self._rate * factor(fit.schedule, at.step, total, fit.warmup)
             value = self._update(train, update)
             at.step += 1
-            self._tell(value, at.step, total, len(first), per_update)
+            self._tell(value, at.step, total, per_epoch)
             if validation is not None and (at.step % every == 0 or at.step == total):
                 self._judge(validation, at.step)
             if at.step == total or time.monotonic() - self._saved > max(self._seconds, 20 * self._took):
@@ -141,13 +141,13 @@ class Loop:
         self._optimizer.step()
         return value
 
-    def _tell(self, value: float, step: int, total: int, sequences: int, per_update: int) -> None:
+    def _tell(self, value: float, step: int, total: int, per_epoch: int) -> None:
         run, at = self._run, self._position
         lowest = at.loss or value
         at.loss = min(lowest, value)
         run.metric("training_loss", value, step)
         run.metric("learning_rate", float(self._optimizer.param_groups[0]["lr"]), step)
-        run.metric("epoch", step * per_update / sequences, step)
+        run.metric("epoch", step / per_epoch, step)
         run.metric("tokens_per_second", self._tokens / max(time.monotonic() - self._began, 1e-9), step)
         run.progress(step, total, "updates")
         at.history.append({"step": step, "training_loss": value})

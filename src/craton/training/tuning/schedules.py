@@ -10,8 +10,9 @@ Schedule = Literal["constant", "cosine", "linear"]
 
 
 def factor(schedule: Schedule, step: int, total: int, warmup: float) -> float:
-    """Of the largest rate, for the update after `step` others; warmup: the share of all updates that rise."""
-    rising = math.ceil(warmup * total)
+    """Of the largest rate, for the update after `step` others; warmup: the share of all updates that rise;
+    from 1 on how many."""
+    rising = math.ceil(warmup * total) if warmup < 1 else min(total, round(warmup))
     if step < rising:
         return (step + 1) / rising
     done = (step - rising) / max(1, total - rising)
