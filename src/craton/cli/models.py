@@ -13,7 +13,10 @@ from craton.cli.completion import complete_model
 from craton.cli.connection import connect, connect_if_running, connection_options, key_option
 from craton.cli.errors import CommandError
 from craton.cli.home import caller, opened
+from craton.cli.models_convert import convert
+from craton.cli.models_export import export
 from craton.cli.models_pull import pull
+from craton.cli.models_quantize import quantize
 from craton.cli.models_show import show
 from craton.cli.output import human_bytes, json_option, print_json, print_table, say
 from craton.cli.pushing import push_command
@@ -31,6 +34,9 @@ def models() -> None:
 models.add_command(pull)
 models.add_command(push_command("model"))
 models.add_command(show)
+models.add_command(convert)
+models.add_command(quantize)
+models.add_command(export)
 
 
 @models.command("list")

