@@ -18,6 +18,8 @@ BY_NAME = (
     "hub_transfer",
     "predicting",
     "metrics",
+    "batching",
+    "adapters",
 )
 
 

@@ -12,7 +12,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from http.client import HTTPConnection
@@ -130,6 +130,15 @@ def options(given: argparse.Namespace) -> dict[str, int]:
 
 def serve_raw(gguf: Path, engine_options: dict[str, int]) -> None:
     """The child of `raw_engine`: rounds are asked for on stdin and answered on stdout."""
+    with in_process(gguf, engine_options) as ask:
+        for line in sys.stdin:
+            what, value = json.loads(line)
+            print(json.dumps(measure(ask, value) if what == "streams" else first_token(ask, value)), flush=True)
+
+
+@contextmanager
+def in_process(gguf: Path, engine_options: dict[str, int]) -> Iterator[Ask]:
+    """The raw library, loaded as Craton would load it."""
     import xllamacpp
 
     from craton.core.model import ModelInfo
@@ -157,9 +166,7 @@ def serve_raw(gguf: Path, engine_options: dict[str, int]) -> None:
             native.handle_chat_completions(asked, receive)
             return int(seen["tokens"]), float(seen["first"])
 
-        for line in sys.stdin:
-            what, value = json.loads(line)
-            print(json.dumps(measure(ask, value) if what == "streams" else first_token(ask, value)), flush=True)
+        yield ask
 
 
 def main(arguments: list[str] | None = None) -> None:

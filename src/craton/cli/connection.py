@@ -83,8 +83,9 @@ class Connection(Struct, frozen=True):
 def error_sentence(status: int, body: bytes) -> str:
     """What the server said went wrong."""
     try:
-        error = msgspec.json.decode(body)["error"]
-        return error if isinstance(error, str) else str(error["message"])  # the Hub's routes say it without a frame
+        said = msgspec.json.decode(body)
+        error = said["error"] if "error" in said else said["message"]  # Bedrock's routes say it without a frame
+        return error if isinstance(error, str) else str(error["message"])  # and so do the Hub's
     except (msgspec.DecodeError, KeyError, TypeError):
         return f"The server answered with status {status}."
 

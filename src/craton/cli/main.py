@@ -24,6 +24,7 @@ COMMANDS = {
     "kb": "craton.cli.kb:kb",
     "train": "craton.cli.train:train",
     "predict": "craton.cli.predict:predict",
+    "batches": "craton.cli.batches:batches",
     "jobs": "craton.cli.jobs:jobs",
     "buckets": "craton.cli.buckets:buckets",
     "blobs": "craton.cli.blobs:blobs",
