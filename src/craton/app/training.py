@@ -28,11 +28,13 @@ from craton.training.jobrun import Checkout, JobRun
 from craton.training.outside import Asking
 from craton.training.repositories import Checkouts
 from craton.training.specification.methods import Specification
+from craton.training.specification.tuning import Tuned
 from craton.training.submitting import Trainings, code_refused
 from craton.training.tracking.origins import Origins
 from craton.training.tracking.reading import Runs
 from craton.training.tracking.recorder import forget_points
 from craton.training.tracking.scripts import Scripts
+from craton.training.tuning.sources import Sources
 from craton.wire.native_runs import RunsDialect
 from craton.wire.native_scripts import ScriptsDialect
 
@@ -51,6 +53,7 @@ def open_trainings(platform: Platform, viewer: Viewer) -> Trainings:
         platform.database,
         platform.jobs,
         HubDatasets(viewer),
+        _sources(platform, viewer),
         code=platform.settings.training.code,
         clusters=places(platform),
     )
@@ -82,7 +85,7 @@ async def training_parts(platform: Platform) -> AsyncIterator[TrainingParts]:
     loop = asyncio.get_running_loop()
     teams: list[Teams] = []
 
-    def start_run(running: Running, spec: Specification) -> JobRun:
+    def start_run(running: Running, spec: Specification | Tuned) -> JobRun:
         teams.append(Teams(platform, running.job, loop))
         check_out = _checkout(platform, running.job.tenant)
         return JobRun(running, platform.home.path / RUNS, check_out, teams[-1].gather, models.asking(running))
@@ -94,6 +97,7 @@ async def training_parts(platform: Platform) -> AsyncIterator[TrainingParts]:
             embedding=models.embedding,
             start_run=start_run,
             private=platform.settings.hub.default_visibility == "private",
+            sources=_sources(platform, viewer),
         )
     finally:
         for team in teams:
@@ -110,6 +114,11 @@ async def helping(platform: Platform, job: Job, leader: str) -> None:
     async with training_parts(platform) as parts:
         work = await helpers_work(job, parts)
         await help_run(leader, os.environ.get(TOKEN, ""), _checkout(platform, job.tenant), work)
+
+
+def _sources(platform: Platform, viewer: Viewer) -> Sources:
+    checkouts = Checkouts(platform.hub, Reaching(platform.database))
+    return Sources(platform.buckets, HubDatasets(viewer), checkouts)
 
 
 def _checkout(platform: Platform, tenant: str) -> Checkout:

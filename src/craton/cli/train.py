@@ -92,9 +92,9 @@ def _run_command(connection: Connection, command: list[str], output: str, data: 
 
 
 def _train_file(connection: Connection, file: Path, explain: bool, wait: bool, on: str, as_json: bool) -> None:
-    from craton.training.specification.reading import document_of, parse, read
+    from craton.training.specification.reading import document_of, parse, read_any
 
-    document = document_of(read(parse(file.read_bytes())))
+    document = document_of(read_any(parse(file.read_bytes())))
     if explain:
         show_explanation(connection.post(f"{ROUTE}/explain", document), as_json)
         return
@@ -136,7 +136,10 @@ def _show_result(result: dict[str, Any]) -> None:
     model = f"{result['model']}, revision {result['revision'][:12]}" if result.get("revision") else ""
     print_fields({"Model": model, "Data": result.get("data", ""), **figures})
     if model:
-        hint(f"Ask it: craton predict {result['model']} rows.csv")
+        asking = (
+            f"craton chat {result['model']}" if result.get("tuned") else f"craton predict {result['model']} rows.csv"
+        )
+        hint(f"Ask it: {asking}")
 
 
 def _write_line(event: dict[str, Any]) -> None:

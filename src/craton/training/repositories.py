@@ -11,7 +11,7 @@ from craton.core.errors import Forbidden, NotFound
 from craton.core.repo import RepoId
 from craton.hub.admission import Admission
 from craton.hub.models import STARTER_NAMESPACE
-from craton.hub.reaching import Reaching
+from craton.hub.reaching import Reached, Reaching
 from craton.hub.repositories import Hub
 
 _HINTS = {
@@ -33,6 +33,18 @@ class Checkouts:
 
         Raises NotFound, Gated; Forbidden for a space of another tenant, whose code this one has no say in.
         """
+        reached, found = self._find(tenant, kind, ref)
+        for entry in self._hub.tree(reached.owner, reached.repo, found):
+            target = folder / entry.path
+            target.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(self._hub.blobs.path(entry.digest), target)
+        return found
+
+    def pinned(self, tenant: str, kind: Literal["model", "space"], ref: str) -> str:
+        """The same reference with its revision in full. Raises the same."""
+        return f"{ref.partition('@')[0]}@{self._find(tenant, kind, ref)[1]}"
+
+    def _find(self, tenant: str, kind: Literal["model", "space"], ref: str) -> tuple[Reached, str]:
         path, _, revision = ref.removeprefix(f"{kind}s/").partition("@")
         namespace, slash, name = path.partition("/")
         try:
@@ -43,12 +55,6 @@ class Checkouts:
             if kind == "space" and not reached.own:
                 raise Forbidden(f"run the code of {path}, which belongs to somebody else")
             self._admission.check(tenant, reached)
-            found = self._hub.resolve(reached.owner, reached.repo, revision or "main")
-            tree = self._hub.tree(reached.owner, reached.repo, found)
+            return reached, self._hub.resolve(reached.owner, reached.repo, revision or "main")
         except NotFound:
             raise NotFound(kind, ref, _HINTS[kind]) from None
-        for entry in tree:
-            target = folder / entry.path
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(self._hub.blobs.path(entry.digest), target)
-        return found

@@ -10,13 +10,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
 
 from craton.core.chat import Json
-from craton.core.errors import Conflict, InvalidRequest, StorageFull
+from craton.core.errors import StorageFull
 from craton.core.job import Job, Running
 from craton.core.predicting import Field
 from craton.engines.predictor.protocol import Predictor
 from craton.hub.repositories import Hub
 from craton.store.files import FULL
-from craton.training.artifacts.publishing import publish
 from craton.training.artifacts.trial import ROWS, Trial
 from craton.training.artifacts.writing import Lineage, write_predictor, write_report
 from craton.training.data.bundled import read_bundled
@@ -25,18 +24,20 @@ from craton.training.data.hub import HubDatasets, Table
 from craton.training.data.loading import Embedding, columns_needed, tables
 from craton.training.data.refs import BundledRef, DatasetRef, read_ref
 from craton.training.data.rows import Rows, read_parquet
+from craton.training.ending import finish
 from craton.training.methods import LIBRARIES, Train, trainer_for
 from craton.training.protocol import Run, Tables, Trained
 from craton.training.reports import report
-from craton.training.specification.gates import read_gate
 from craton.training.specification.methods import Reinforcement, Specification
 from craton.training.specification.parts import Data
-from craton.training.specification.reading import output_repo, read
+from craton.training.specification.reading import is_tuning, read
+from craton.training.specification.tuning import Tuned
 
 if TYPE_CHECKING:
     import pandas as pd
 
-AUTHOR = "craton"
+    from craton.training.tuning.sources import Sources
+
 MADE_UP = 50  # observations
 
 
@@ -45,14 +46,15 @@ class TrainingParts:
     """What a run is given. start_run: makes its facade, of which `warnings` and `metrics` are read at the end.
 
     embedding: the model that texts are embedded by (tenant -> it), blocking; raises NotFound when it is not here.
-    private: whether a new repository is, where the specification does not say it.
+    private: whether a new repository is, where the specification does not say it. sources: of records for tuning.
     """
 
     hub: Hub
     datasets: HubDatasets
     embedding: Callable[[str], Embedding]
-    start_run: Callable[[Running, Specification], TrackedRun]
+    start_run: Callable[[Running, Specification | Tuned], TrackedRun]
     private: bool
+    sources: Sources
 
 
 class TrackedRun(Run, Protocol):
@@ -75,6 +77,10 @@ async def train(running: Running, arguments: Json, parts: TrainingParts) -> Json
 
     Raises InvalidRequest, Conflict when the gate does not hold, StorageFull, and what data and methods raise.
     """
+    if is_tuning(arguments["specification"]):
+        from craton.training.tuning.running import tune
+
+        return await tune(running, arguments, parts)
     spec = read(arguments["specification"])
     trial = Trial(("craton.engines.predictor.loaders", "pandas", *LIBRARIES.get(spec.model.use, ())))
     trial.start()
@@ -178,10 +184,7 @@ class _Training:
             if trained.predictor is not None:
                 trial.end()
                 run.log(f"loaded again in a fresh process: the same answers on {compared:,} rows")
-            self._judge(trained, run)
-            published = self._publish(folder, run)
-            if published:
-                run.published(spec.output.model, published)
+            published = finish(self._running, spec, trained, folder, run, self._parts)
         return self._result(source, trained, run, published)
 
     def _load(self, source: Source | None, run: TrackedRun) -> Tables | None:
@@ -192,29 +195,6 @@ class _Training:
         counts = [(len(loaded.train), "train"), (len(loaded.validation), "validation"), (len(loaded.test), "test")]
         run.log(", ".join(f"{count:,} rows to {what}" for count, what in counts if count))
         return loaded
-
-    def _judge(self, trained: Trained, run: TrackedRun) -> None:
-        gate = read_gate(self._spec.eval.gate)
-        if gate is None:
-            return
-        if gate.metric not in trained.metrics:
-            measured = ", ".join(sorted(trained.metrics))
-            raise InvalidRequest(f"{gate.metric} was not measured; there are {measured}", "eval.gate")
-        if not gate.holds(trained.metrics):
-            value = trained.metrics[gate.metric]
-            raise Conflict("gate", str(gate), f"{gate.metric} is {value:.6g}, so nothing was published")
-        run.log(f"the gate holds: {gate.metric} is {trained.metrics[gate.metric]:.6g} ({gate})")
-
-    def _publish(self, folder: Path, run: TrackedRun) -> str:
-        if not self._spec.output.model:
-            return ""
-        run.check()
-        output = self._spec.output
-        private = self._parts.private if output.private is None else output.private
-        repo = output_repo(self._spec)
-        return publish(
-            self._parts.hub, self._tenant, AUTHOR, repo, output.branch, folder, self._running.job.id, private=private
-        )
 
     def _result(self, source: Source | None, trained: Trained, run: TrackedRun, revision: str) -> Json:
         found: dict[str, Any] = {"metrics": trained.metrics, "warnings": run.warnings}

@@ -15,28 +15,32 @@ from craton.store.database import Database
 from craton.training.data.hub import HubDatasets
 from craton.training.data.refs import DatasetRef, read_ref
 from craton.training.specification.explaining import Explanation, explain
+from craton.training.specification.explaining_tuning import explain_tuning
 from craton.training.specification.methods import Reinforcement, Specification
 from craton.training.specification.names import SPACES
-from craton.training.specification.reading import document_of, method_of, read
+from craton.training.specification.reading import document_of, method_of, read_any
+from craton.training.specification.tuning import RewardTuning, Tuned
+from craton.training.tuning.sources import Sources
 
 KIND = "train"
 
 
 class Trainings:
     """What the dialects and the command line need of training. code: whether code from repositories may run.
-    clusters: where jobs may run beside this machine."""
+    clusters: where jobs may run beside this machine. sources: of the records that language models are tuned on."""
 
     def __init__(
         self,
         database: Database,
         jobs: Jobs,
         datasets: HubDatasets,
+        sources: Sources,
         *,
         code: bool,
         clusters: Collection[str] = (),
     ) -> None:
         self._database, self._jobs, self._datasets, self._code = database, jobs, datasets, code
-        self._clusters = clusters
+        self._clusters, self._sources = clusters, sources
 
     async def submit(self, tenant: str, document: Any, on: str = "", source: Mapping[str, Any] | None = None) -> Job:
         """on: a cluster, "" for this machine. source: the git commit that the document is of, kept with the run.
@@ -58,6 +62,8 @@ class Trainings:
     async def explain(self, tenant: str, document: Any) -> Explanation:
         """What `submit` would run. Raises the same."""
         spec = self._read(document)
+        if isinstance(spec, Tuned):
+            return explain_tuning(spec, await self._sources.pin(tenant, spec))
         if isinstance(spec, Reinforcement):
             return explain(spec, "", {}, None, None)
         pinned = await self._pinned(tenant, spec)
@@ -68,12 +74,16 @@ class Trainings:
         own_test = None if stored.test is None else stored.test.rows
         return explain(spec, pinned, stored.train.features, stored.train.rows, own_test)
 
-    async def _prepared(self, tenant: str, document: Any) -> tuple[Specification, Json]:
+    async def _prepared(self, tenant: str, document: Any) -> tuple[Specification | Tuned, Json]:
         spec = self._read(document)
+        if isinstance(spec, Tuned):
+            return spec, {"specification": document_of(spec), **(await self._sources.pin(tenant, spec)).arguments()}
         return spec, {"specification": document_of(spec), "pinned": await self._pinned(tenant, spec)}
 
-    def _read(self, document: Any) -> Specification:
-        spec = read(document)
+    def _read(self, document: Any) -> Specification | Tuned:
+        spec = read_any(document)
+        if isinstance(spec, RewardTuning) and spec.grader.python and not self._code:
+            raise code_refused("A grader that is a Python function")
         if isinstance(spec, Reinforcement) and spec.environment.startswith(SPACES) and not self._code:
             raise code_refused()
         return spec
@@ -100,7 +110,7 @@ def code_refused(what: str = "An environment from a repository") -> Unsupported:
     )
 
 
-def subject_of(spec: Specification) -> str:
+def subject_of(spec: Specification | Tuned) -> str:
     """For people: "classification of datasets/acme/churn@main -> acme/churn"."""
     what = spec.environment if isinstance(spec, Reinforcement) else spec.data.ref
     goal = f" -> {spec.output.model}" if spec.output.model else ""

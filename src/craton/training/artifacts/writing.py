@@ -21,6 +21,7 @@ from craton.training.artifacts.schemas import arrow_schema, json_schemas
 from craton.training.protocol import Figure, Tables, Trained
 from craton.training.specification.methods import Specification
 from craton.training.specification.reading import document_of, method_of
+from craton.training.specification.tuning import Tuned
 
 LIBRARIES = (
     "gymnasium",
@@ -94,13 +95,18 @@ def write_report(
 ) -> None:
     """Everything for people: figures, pictures, the specification, the card. manifest: None for what is an ordinary
     repository (`Trained.folder`); its own card is kept."""
+    write_facts(folder, spec, trained)
+    if not (folder / "README.md").exists():
+        told = Told(spec, trained, tables, lineage.run, lineage.dataset, tuple(warnings), manifest)
+        (folder / "README.md").write_text(write_card(told), "utf-8")
+
+
+def write_facts(folder: Path, spec: Specification | Tuned, trained: Trained) -> None:
+    """Figures, pictures, the specification."""
     _write_json(folder / METRICS, {name: float(value) for name, value in sorted(trained.metrics.items())})
     (folder / SPECIFICATION).write_text(yaml.safe_dump(document_of(spec), sort_keys=False, allow_unicode=True))
     for figure in trained.figures:
         _write_figure(folder / REPORT, figure)
-    if not (folder / "README.md").exists():
-        told = Told(spec, trained, tables, lineage.run, lineage.dataset, tuple(warnings), manifest)
-        (folder / "README.md").write_text(write_card(told), "utf-8")
 
 
 def versions() -> dict[str, str]:

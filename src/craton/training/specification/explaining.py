@@ -22,6 +22,7 @@ from craton.training.specification.names import METRICS
 from craton.training.specification.parts import Data
 from craton.training.specification.reading import method_of
 from craton.training.specification.suggesting import unknown
+from craton.training.specification.tuning import Tuned
 
 MOST = 12  # columns that are named
 
@@ -53,7 +54,7 @@ def explain(
         lines += _data(spec.data, data, features, rows)
         lines.append(_split(spec, spec.data, rows, own_test))
     lines += _model(spec)
-    lines += _judging(spec)
+    lines += judging(spec)
     return Explanation(tuple(lines))
 
 
@@ -115,7 +116,8 @@ def _model(spec: Specification) -> Iterator[Line]:
             yield Line("calibration", how, "calibrate")
 
 
-def _judging(spec: Specification) -> Iterator[Line]:
+def judging(spec: Specification | Tuned) -> Iterator[Line]:
+    """By what it is judged, and what becomes of it."""
     names = spec.eval.metrics or METRICS.get(method_of(spec))
     if names:
         why = "eval.metrics" if spec.eval.metrics else f"the usual of {method_of(spec)}"

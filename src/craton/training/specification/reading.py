@@ -15,6 +15,7 @@ from craton.core.errors import InvalidRequest, TooLarge
 from craton.core.repo import RepoId
 from craton.hub.names import check_repo
 from craton.training.specification.gates import read_gate
+from craton.training.specification.limits import check_ranges
 from craton.training.specification.methods import (
     Classification,
     Clustering,
@@ -26,6 +27,7 @@ from craton.training.specification.methods import (
 )
 from craton.training.specification.names import FAIRNESS_METRICS, LEARNERS, METRICS
 from craton.training.specification.suggesting import did_you_mean, unknown
+from craton.training.specification.tuning import Tuned, Tuning
 
 MAX_BYTES = 1 << 20
 _Loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
@@ -35,10 +37,10 @@ _PLACE = re.compile(r"(?s)^(?P<what>.*?)(?: - at `\$\.?(?P<path>.*?)`)?$")
 
 def methods() -> dict[str, type[Struct]]:
     """What `method` may be -> its structure."""
-    return {str(kind.__struct_config__.tag): kind for kind in get_args(Specification)}
+    return {str(kind.__struct_config__.tag): kind for kind in (*get_args(Specification), *get_args(Tuning))}
 
 
-def method_of(spec: Specification) -> str:
+def method_of(spec: Specification | Tuned) -> str:
     """ "classification"."""
     return str(type(spec).__struct_config__.tag)
 
@@ -55,7 +57,13 @@ def parse(text: bytes | str) -> Any:
         raise InvalidRequest(f"the specification is neither YAML nor JSON{line}") from error
 
 
-def read(document: Any) -> Specification:
+def is_tuning(document: Any) -> bool:
+    """Whether its method makes a foundation model one's own."""
+    kind = methods().get(str(document.get("method"))) if isinstance(document, dict) else None
+    return kind is not None and issubclass(kind, Tuned)
+
+
+def read_any(document: Any) -> Specification | Tuned:
     """Raises InvalidRequest: `field` is the place in the document, the reason names the nearest known word."""
     if not isinstance(document, dict):
         raise InvalidRequest("a specification is a mapping that begins with its method")
@@ -65,15 +73,39 @@ def read(document: Any) -> Specification:
         named = unknown("method", str(method), known) if method is not None else f"is one of {', '.join(known)}"
         raise InvalidRequest(named, "method")
     try:
-        spec: Specification = msgspec.convert(document, Specification)
+        spec: Specification | Tuned = msgspec.convert(document, Tuning if is_tuning(document) else Specification)
     except msgspec.ValidationError as error:
         raise _explained(error, known[method]) from error
-    check(spec)
+    check_tuning(spec) if isinstance(spec, Tuned) else check(spec)
     return spec
 
 
-def check(spec: Specification) -> None:
+def read(document: Any) -> Specification:
+    """Of the methods that learn from tables, or in an environment. Raises InvalidRequest."""
+    spec = read_any(document)
+    if isinstance(spec, Tuned):
+        raise InvalidRequest("this method tunes a language model", "method")
+    return spec
+
+
+def read_tuning(document: Any) -> Tuned:
+    """Raises InvalidRequest."""
+    spec = read_any(document)
+    if not isinstance(spec, Tuned):
+        raise InvalidRequest("this method tunes no language model", "method")
+    return spec
+
+
+def check_tuning(spec: Tuned) -> None:
     """What the structures alone cannot say. Raises InvalidRequest."""
+    check_ranges(spec)
+    read_gate(spec.eval.gate)
+    if spec.output.model:
+        output_repo(spec)
+
+
+def check(spec: Specification) -> None:
+    """The same, of a method that learns from tables. Raises InvalidRequest."""
     method = method_of(spec)
     use, known = spec.model.use, LEARNERS.get(method)
     if known is not None and use not in known:
@@ -103,7 +135,7 @@ def check(spec: Specification) -> None:
         raise InvalidRequest(f"{method} has no target: list it under 'drop' to leave it out", "data.target")
 
 
-def output_repo(spec: Specification) -> RepoId:
+def output_repo(spec: Specification | Tuned) -> RepoId:
     """The repository that gets the result. Raises InvalidRequest."""
     namespace, slash, name = spec.output.model.partition("/")
     if not slash:
@@ -113,7 +145,7 @@ def output_repo(spec: Specification) -> RepoId:
     return repo
 
 
-def document_of(spec: Specification) -> dict[str, Any]:
+def document_of(spec: Specification | Tuned) -> dict[str, Any]:
     """The specification as JSON, without what is as it would be anyway."""
     document: dict[str, Any] = msgspec.to_builtins(spec)
     return document

@@ -40,11 +40,10 @@ class Lora(Part, frozen=True):
 
 class TextFit(Part, frozen=True):
     """How a language model is trained. steps, where given, is the end instead of epochs. batch: sequences a step and
-    device; accumulate: steps to one update. learning_rate: None for the method's usual. warmup: share of all updates, or
-    from 1 on their number.
-    length: tokens of the longest sequence. packing: short samples share a sequence, and do not see each other.
-    patience: validations without a better loss until it stops, None for never. precision: "auto" is bfloat16 where the
-    hardware computes in it.
+    device; accumulate: steps to one update. learning_rate: None for the method's usual. warmup: share of all updates,
+    or from 1 on their number. length: tokens of the longest sequence. packing: short samples share a sequence, and do
+    not see each other. patience: validations without a better loss until it stops, None for never. precision: "auto" is
+    bfloat16 where the hardware computes in it.
     """
 
     epochs: float = 1.0

@@ -49,9 +49,9 @@ class Segments:
 
         del module, attention_mask, more
         shared = query.shape[1] != key.shape[1]
-        parts = [part.split(self.lengths, dim=2) for part in (query, key, value)]
+        parts = [torch.split(part, self.lengths, dim=2) for part in (query, key, value)]
         found = [
-            scaled_dot_product_attention(*one, is_causal=True, scale=scaling, dropout_p=dropout, enable_gqa=shared)
-            for one in zip(*parts, strict=True)
+            scaled_dot_product_attention(q, k, v, is_causal=True, scale=scaling, dropout_p=dropout, enable_gqa=shared)
+            for q, k, v in zip(*parts, strict=True)
         ]
         return torch.cat(found, dim=2).transpose(1, 2).contiguous(), None

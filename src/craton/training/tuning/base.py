@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -87,7 +88,8 @@ def load(base: Base, dtype: torch.dtype | None = None) -> tuple[Any, Any]:
     model.config.use_cache = False
     if base.gguf:  # it is not quantised any more
         del model.config.quantization_config
-        model.hf_quantizer, model.is_quantized = None, False
+        for name, value in ("hf_quantizer", None), ("is_quantized", False):
+            setattr(model, name, value)
     model.config._name_or_path = ""
     return model, tokenizer
 
@@ -149,8 +151,7 @@ def _share(tensors: list[Any], kind: str) -> int:
 def _reading_once() -> Iterator[None]:
     """transformers parses a GGUF's header anew for the configuration, the tokenizer and the weights, and builds the
     table of names anew for each module: the starter model took 25 s of 35 for that. Here each is made once."""
-    import gguf
-
+    gguf: Any = import_module("gguf")
     reader, names = gguf.GGUFReader, gguf.get_tensor_name_map
     gguf.GGUFReader, gguf.get_tensor_name_map = cache(reader), cache(names)
     try:
@@ -162,7 +163,7 @@ def _reading_once() -> Iterator[None]:
 @contextmanager
 def _quietly() -> Iterator[None]:
     """Bars of progress have no place in a job's output."""
-    from transformers.utils import logging
+    logging: Any = import_module("transformers.utils.logging")
 
     before = logging.is_progress_bar_enabled()
     logging.disable_progress_bar()

@@ -11,12 +11,15 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from craton.core.errors import InvalidRequest
 from craton.training.specification.tuning import Architecture
 
 END, START_TURN, END_TURN = "<|endoftext|>", "<|im_start|>", "<|im_end|>"
 """The signs of a turn are kept free for whoever tunes the model on conversations later."""
-FEWEST = 256 + 3  # pieces: the bytes and the signs
+TEMPLATE = (
+    "{% for message in messages %}{{ message['content'] }}"
+    "{% if message['role'] == 'assistant' %}{{ eos_token }}{% endif %}{% endfor %}"
+)
+"""Nothing but what was said: such a model goes on with a text, and knows no turns."""
 FILE = "tokenizer.json"
 
 
@@ -42,7 +45,11 @@ def learn_tokenizer(texts: Iterator[str], size: int, folder: Path) -> Any:
         written = kept.with_suffix(".new")
         made.save(str(written))
         os.replace(written, kept)
-    return PreTrainedTokenizerFast(tokenizer_object=made, bos_token=END, eos_token=END, pad_token=END)
+    found: Any = PreTrainedTokenizerFast(  # type: ignore[no-untyped-call]
+        tokenizer_object=made, bos_token=END, eos_token=END, pad_token=END
+    )
+    found.chat_template = TEMPLATE
+    return found
 
 
 def make_model(shape: Architecture, tokenizer: Any) -> Any:
@@ -74,21 +81,3 @@ def hidden_of(shape: Architecture) -> int:
 def parameters_of(shape: Architecture) -> int:
     layer = 4 * shape.width**2 + 3 * shape.width * hidden_of(shape) + 2 * shape.width
     return shape.vocabulary * shape.width + shape.layers * layer + shape.width
-
-
-def check_architecture(shape: Architecture) -> None:
-    """Raises InvalidRequest with the range."""
-    bounds = {
-        "layers": (1, 128),
-        "width": (8, 16384),
-        "heads": (1, 128),
-        "context": (8, 131072),
-        "vocabulary": (FEWEST, 262144),
-    }
-    for name, (low, high) in bounds.items():
-        if not low <= getattr(shape, name) <= high:
-            raise InvalidRequest(f"{getattr(shape, name)} is out of range: {low} to {high}", f"model.{name}")
-    if shape.width % (2 * shape.heads):
-        raise InvalidRequest(f"width {shape.width} is not an even multiple of heads {shape.heads}", "model.width")
-    if shape.hidden is not None and not 8 <= shape.hidden <= 65536:
-        raise InvalidRequest(f"{shape.hidden} is out of range: 8 to 65536", "model.hidden")

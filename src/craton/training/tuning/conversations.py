@@ -115,7 +115,7 @@ def _text(value: Any, name: str) -> str:
         kinds = [set(part) - {"text", "type"} for part in value if isinstance(part, dict)]
         if not parts or any(not isinstance(part, str) for part in parts) or any(kinds):
             raise InvalidRequest(f"{name} holds something else than text, which is not learned from")
-        value = "\n".join(parts)
+        value = "\n".join(map(str, parts))
     if not isinstance(value, str):
         raise InvalidRequest(f"{name} is no text")
     try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from craton.core.errors import InvalidRequest
 from craton.training.tuning.sampling import Sample
@@ -12,7 +12,7 @@ from craton.training.tuning.sampling import Sample
 if TYPE_CHECKING:
     import numpy as np
 
-    Numbers = np.ndarray[tuple[int, ...], np.dtype[np.int64]]
+    Numbers = np.ndarray[Any, np.dtype[np.integer[Any]]]
 
 
 class Corpus:

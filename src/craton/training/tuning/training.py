@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +20,7 @@ from craton.training.tuning.batches import LanguageLoss
 from craton.training.tuning.beginning import learn_tokenizer, make_model, parameters_of
 from craton.training.tuning.conversations import read_conversation, read_plain
 from craton.training.tuning.corpus import Corpus, gather, gather_blocks
+from craton.training.tuning.given import Given
 from craton.training.tuning.loop import Loop
 from craton.training.tuning.lora import adapted, adapter_size
 from craton.training.tuning.memory import check_steps, check_weights
@@ -32,15 +32,6 @@ from craton.training.tuning.trial import SAMPLES, Request, try_out
 
 RATES = {"lora": 2e-4, "full": 2e-5, "pretraining": 1e-3}
 """The largest learning rate where none is given."""
-
-
-@dataclass(frozen=True, slots=True)
-class Given:
-    """Records, to be read as often as it takes. base: the model's name with its revision in full, "" for none."""
-
-    train: Callable[[], Iterator[Record]]
-    validation: Callable[[], Iterator[Record]] | None
-    base: str
 
 
 def train(spec: Tuned, given: Given, run: Run) -> Trained:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 
 from craton.core.errors import InvalidRequest
-from craton.training.specification.tuning import Pretraining, Tuned
-from craton.training.tuning.beginning import check_architecture
+from craton.training.specification.tuning import Architecture, Pretraining, Tuned
+
+FEWEST = 256 + 3  # pieces of a vocabulary: the bytes, and three signs
 
 RANGES: dict[str, tuple[float, float]] = {
     "train.epochs": (0.001, 1000),
@@ -14,7 +15,7 @@ RANGES: dict[str, tuple[float, float]] = {
     "train.batch": (1, 1024),
     "train.accumulate": (1, 1024),
     "train.learning_rate": (1e-8, 1.0),
-    "train.warmup": (0.0, 1.0),
+    "train.warmup": (0.0, 1_000_000),
     "train.weight_decay": (0.0, 1.0),
     "train.clip": (1e-4, 1e4),
     "train.length": (8, 131072),
@@ -44,3 +45,21 @@ def check_ranges(spec: Tuned) -> None:
                 f"{spec.train.length} tokens are more than the context of {spec.model.context} (model.context)",
                 "train.length",
             )
+
+
+def check_architecture(shape: Architecture) -> None:
+    """Raises InvalidRequest with the range."""
+    bounds = {
+        "layers": (1, 128),
+        "width": (8, 16384),
+        "heads": (1, 128),
+        "context": (8, 131072),
+        "vocabulary": (FEWEST, 262144),
+    }
+    for name, (low, high) in bounds.items():
+        if not low <= getattr(shape, name) <= high:
+            raise InvalidRequest(f"{getattr(shape, name)} is out of range: {low} to {high}", f"model.{name}")
+    if shape.width % (2 * shape.heads):
+        raise InvalidRequest(f"width {shape.width} is not an even multiple of heads {shape.heads}", "model.width")
+    if shape.hidden is not None and not 8 <= shape.hidden <= 65536:
+        raise InvalidRequest(f"{shape.hidden} is out of range: 8 to 65536", "model.hidden")
