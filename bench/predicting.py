@@ -1,8 +1,8 @@
 """Rows a second of trained models over HTTP against the same model asked in process; with `--rivals` also MLflow's
 scoring server and BentoML with the same model (in an environment of their own, made at the first time).
 
-Raw: `predict` of the same artifact, frames of as many rows in, one process, one thread. Over HTTP: JSON bodies of as
-many rows from a few connections. All stay loaded and are measured in turn, round by round; medians are printed.
+Raw: the library's own `predict` of a data frame of as many rows, as its users call it, in one process. Over HTTP:
+JSON bodies of as many rows from a few connections. All stay loaded, measured in turn; medians are printed.
 Data: scikit-learn's breast cancer set, 569 rows of 30 numbers. Goal: 0.7 of raw at 256 rows.
 """
 
@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from statistics import median
@@ -33,6 +33,7 @@ from tests.engines.predictor.making import write_artifact
 from tests.serve.predicting_server import publish
 from tests.servers import RunningServer, serving
 
+Predict = Callable[[Any], Any]
 TARGET = Field("kind", "category", categories=("malignant", "benign"))
 
 
@@ -44,9 +45,11 @@ def tables() -> tuple[Any, Any, tuple[Field, ...]]:
     return frame, target, tuple(Field(name, "number") for name in frame.columns)
 
 
-def predictors(frame: Any, target: Any, fields: tuple[Field, ...]) -> dict[str, Any]:
-    """From quick to slow: what a request costs beside the model is the same for all."""
+def predictors(frame: Any, target: Any, fields: tuple[Field, ...]) -> dict[str, tuple[Any, Predict]]:
+    """What is served, and the library's own call; from quick to slow: what a request costs beside the model is the same
+    for all."""
     import lightgbm
+    from sklearn.base import clone
     from sklearn.ensemble import RandomForestClassifier
     from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
@@ -59,10 +62,13 @@ def predictors(frame: Any, target: Any, fields: tuple[Field, ...]) -> dict[str, 
     booster = lightgbm.train(
         {"objective": "binary", "verbose": -1, "num_threads": 1}, lightgbm.Dataset(matrix, target.to_numpy()), 500
     )
+    named = [
+        clone(one).fit(frame, target).predict for one in (logistic, forest)
+    ]  # scikit-learn wants names twice or never
     return {
-        "logistic": SklearnPredictor(signature, SklearnModel(logistic), Settings(style="one-hot")),
-        "lightgbm": LightGBMPredictor(signature, LightGBMModel(booster), Settings()),
-        "forest": SklearnPredictor(signature, SklearnModel(forest), Settings(style="one-hot")),
+        "logistic": (SklearnPredictor(signature, SklearnModel(logistic), Settings(style="one-hot")), named[0]),
+        "lightgbm": (LightGBMPredictor(signature, LightGBMModel(booster), Settings()), booster.predict),
+        "forest": (SklearnPredictor(signature, SklearnModel(forest), Settings(style="one-hot")), named[1]),
     }
 
 
@@ -70,12 +76,12 @@ def batch_of(frame: Any, rows: int) -> Any:
     return frame.sample(rows, replace=True, random_state=0).reset_index(drop=True)
 
 
-def raw_rate(predictor: Any, batch: Any, seconds: float) -> float:
+def raw_rate(predict: Predict, batch: Any, seconds: float) -> float:
     """Rows a second."""
-    predictor.run("predict", batch)
+    predict(batch)
     done, began = 0, time.perf_counter()
     while (now := time.perf_counter()) - began < seconds:
-        predictor.run("predict", batch)
+        predict(batch)
         done += len(batch)
     return done / (now - began)
 
@@ -92,9 +98,9 @@ def rival_rate(url: str, body: bytes, given: argparse.Namespace) -> float:
 
 
 @contextmanager
-def craton(folder: Path, models: dict[str, Any], reference: dict[str, Any]) -> Iterator[RunningServer]:
+def craton(folder: Path, models: dict[str, tuple[Any, Predict]], reference: dict[str, Any]) -> Iterator[RunningServer]:
     with serving(folder / "home") as server:
-        for name, predictor in models.items():
+        for name, (predictor, _) in models.items():
             publish(
                 server,
                 f"bench/{name}",
@@ -126,8 +132,8 @@ def main(arguments: list[str]) -> None:
             from bench.rivals.scoring import scoring
 
             rivals = stack.enter_context(scoring(folder / "rivals", batch))
-        for name, predictor in models.items():
-            measured = _rounds(server, name, predictor, batch, (body, records), given)
+        for name, (_, predict) in models.items():
+            measured = _rounds(server, name, predict, batch, (body, records), given)
             raw = median(measured["raw"])
             print(f"{name}: raw {raw:,.0f} rows/s")
             for way in ("lists", "objects"):
@@ -140,12 +146,17 @@ def main(arguments: list[str]) -> None:
 
 
 def _rounds(
-    server: RunningServer, name: str, predictor: Any, batch: Any, bodies: tuple[bytes, bytes], given: argparse.Namespace
+    server: RunningServer,
+    name: str,
+    predict: Predict,
+    batch: Any,
+    bodies: tuple[bytes, bytes],
+    given: argparse.Namespace,
 ) -> dict[str, list[float]]:
     measured: dict[str, list[float]] = {"raw": [], "lists": [], "objects": []}
     over_http(server, f"bench/{name}", bodies[0], argparse.Namespace(**vars(given) | {"seconds": 1.0}))
     for _ in range(given.rounds):
-        measured["raw"].append(raw_rate(predictor, batch, given.seconds))
+        measured["raw"].append(raw_rate(predict, batch, given.seconds))
         for way, body in zip(("lists", "objects"), bodies, strict=True):
             measured[way].append(over_http(server, f"bench/{name}", body, given))
     return measured

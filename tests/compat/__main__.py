@@ -33,7 +33,7 @@ script = "script.yaml"
 [hub]
 xet_above = "1MiB"  # so that downloads of the scenarios' large files go through Xet
 """
-SCENARIO_SECONDS = 300.0
+SCENARIO_SECONDS = 600.0
 
 
 def main() -> int:

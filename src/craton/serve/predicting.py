@@ -12,7 +12,7 @@ from msgspec.structs import replace
 from craton.core.errors import Damaged, InvalidRequest
 from craton.core.model import EmbedAnswer, EmbedRequest, ModelInfo
 from craton.core.predicting import Field, PredictAnswer, PredictRequest, PredictVerb, Signature
-from craton.engines.predictor.arranging import taken
+from craton.engines.predictor.arranging import NUMBER, taken, unpacked
 
 KEPT_ROWS = 10  # of a request and its answer, in its trace
 EMBED_AT_ONCE = 1024  # texts
@@ -48,7 +48,11 @@ def told(answer: PredictAnswer) -> ToldRows:
 
 
 def _first(columns: Sequence[list[Any] | bytes]) -> tuple[tuple[Any, ...], ...]:
-    return tuple(zip(*(column[:KEPT_ROWS] for column in columns), strict=False))
+    return tuple(zip(*(_some(column) for column in columns), strict=False))
+
+
+def _some(column: list[Any] | bytes) -> list[Any]:
+    return unpacked(column[: KEPT_ROWS * NUMBER]) if isinstance(column, bytes) else column[:KEPT_ROWS]
 
 
 class Signatures:

@@ -62,15 +62,15 @@ class PredictingDialect:
             sent = request.headers.get("content-type", "")
             wanted = answer_type(request.headers.get("accept", ""), media_type(sent))
             table = read_table(request.body, sent, signature, verb)
-            answer = await self._serving.predict(_call(request, _OPERATIONS[verb]), table.request(name, verb))
+            asked = table.request(name, verb)
+            answer = await self._serving.predict(_call(request, _OPERATIONS[verb]), asked)
             headers = {RAN: info.id}
             fields = signature.outputs.get(verb, ())
             if wanted == CSV and verb != "learn":
                 return Reply(
                     200, as_csv(answer, fields, header=True), {"content-type": f"{CSV}; charset=utf-8", **headers}
                 )
-            rows = len(table.columns[0]) if table.columns else 0
-            told: Json = {"model": info.id, "revision": info.revision, "rows": rows}
+            told: Json = {"model": info.id, "revision": info.revision, "rows": asked.rows}
             if verb == "learn":
                 return json_reply(200, {**told, "state": answer.state}, headers)
             told["outputs"] = dict(zip(answer.names, answer.columns, strict=True))

@@ -9,6 +9,8 @@ import pytest
 
 from craton.core.errors import InvalidRequest, Unsupported
 from craton.core.predicting import Field, PredictAnswer, Signature
+from craton.engines.predictor.arranging import arranged, unpacked
+from craton.serve.predicting import asked
 from craton.wire.openinference.tensors import Tensor, columns_of
 from craton.wire.rows.reading import Table, read_table, usual_verb
 from craton.wire.rows.writing import answer_type, as_csv, records
@@ -55,6 +57,29 @@ def test_vectors_may_be_the_rows_themselves() -> None:
     vectors = [[1, 2, 3], [4, 5, 6]]
     for body in ({"rows": vectors}, {"rows": [[row] for row in vectors]}, {"columns": {"observation": vectors}}):
         assert read(body, POINTS).columns == (vectors,)
+
+
+def test_rows_of_numbers_alone_are_packed_and_mean_the_same() -> None:
+    numbers = Signature((Field("a", "number"), Field("b", "integer", nullable=True)), {"predict": ()})
+    body = {"rows": [[1.5, 2], [-3, 4]], "names": ["b", "a"]}
+    table = read(body, numbers)
+    assert all(isinstance(column, bytes) for column in table.columns)
+    assert [unpacked(column) for column in table.columns] == [[1.5, -3.0], [2.0, 4.0]]
+    request = arranged(numbers, table.request("m", "predict"))
+    assert (request.names, request.rows) == (("a", "b"), 2)
+    assert asked(request).first == ((2.0, 1.5), (4.0, -3.0))
+    assert read([{"b": 1.5, "a": 2}, {"a": 4, "b": -3}], numbers) == table
+    assert read([{"a": 1}, {"b": 2}], numbers).columns == ([1, None], [None, 2])
+    assert read([{"a": 1, "b": 2}, {"a": 1, "b": 2, "c": 3}], numbers).names == ("a", "b", "c")
+    for other, columns in (
+        ([[1, None], [2, 3]], ([1, 2], [None, 3])),
+        ([[1, "2"]], ([1], ["2"])),
+        ([[True, 2]], ([True], [2])),
+        ([[1, 2, 3]], ([1], [2], [3])),
+    ):
+        assert read({"rows": other}, numbers).columns == columns
+    with pytest.raises(InvalidRequest, match="row 1: 1 values, not 2"):
+        read({"rows": [[1, 2], [3]]}, numbers)
 
 
 def test_targets_and_verbs_stand_beside_the_rows() -> None:

@@ -4,6 +4,7 @@ twice is refused by its name. Runs in the server, before a model is loaded; valu
 from __future__ import annotations
 
 import difflib
+import struct
 import sys
 from array import array
 from collections.abc import Sequence
@@ -16,8 +17,11 @@ from craton.core.predicting import Field, PredictRequest, PredictVerb, Signature
 
 MAX_ROWS = 1_000_000
 MAX_CELLS = 8_000_000
+NUMBER = 8  # bytes of a packed one
 _MOST_SHOWN = 10
 _NUMBERS = frozenset({int, float})
+
+Column = list[Any] | bytes
 
 
 def taken(signature: Signature, verb: PredictVerb) -> tuple[Field, ...]:
@@ -30,10 +34,10 @@ def taken(signature: Signature, verb: PredictVerb) -> tuple[Field, ...]:
 def arranged(signature: Signature, request: PredictRequest) -> PredictRequest:
     """The same with its columns in the signature's order. Raises InvalidRequest that names the columns, TooLarge."""
     fields = taken(signature, request.verb)
-    given = [_unpacked(column) for column in request.columns]
+    given = request.columns
     columns = _by_place(fields, given) if not request.names else _by_name(fields, request.names, given)
-    rows = len(columns[0])
-    uneven = next((field.name for field, column in zip(fields, columns, strict=True) if len(column) != rows), None)
+    rows = length(columns[0])
+    uneven = next((field.name for field, column in zip(fields, columns, strict=True) if length(column) != rows), None)
     if uneven is not None:
         raise InvalidRequest(f"the column {uneven!r} does not have as many values as {fields[0].name!r}", "columns")
     if rows > MAX_ROWS:
@@ -43,6 +47,17 @@ def arranged(signature: Signature, request: PredictRequest) -> PredictRequest:
     return replace(request, columns=tuple(columns), names=tuple(field.name for field in fields))
 
 
+def length(column: Column) -> int:
+    """In rows."""
+    return len(column) // NUMBER if isinstance(column, bytes) else len(column)
+
+
+def packed_rows(rows: Sequence[Sequence[float]]) -> tuple[bytes, ...]:
+    """Rows of numbers, of equal width, as packed columns: in a fraction of the time that lists of columns take."""
+    pack = struct.Struct(f"<{len(rows)}d").pack
+    return tuple(pack(*column) for column in zip(*rows, strict=True))
+
+
 def packed(fields: Sequence[Field], request: PredictRequest) -> PredictRequest:
     """The same, arranged already, with numbers packed where the model takes numbers: they travel faster so."""
     plain = [field.kind in {"number", "integer"} for field in fields]
@@ -50,7 +65,7 @@ def packed(fields: Sequence[Field], request: PredictRequest) -> PredictRequest:
     return replace(request, columns=tuple(columns))
 
 
-def _packed(column: list[Any] | bytes) -> list[Any] | bytes:
+def _packed(column: Column) -> Column:
     if not isinstance(column, bytes) and column and set(map(type, column)) <= _NUMBERS:
         try:
             values = array("d", column)
@@ -62,7 +77,7 @@ def _packed(column: list[Any] | bytes) -> list[Any] | bytes:
     return column
 
 
-def _unpacked(column: list[Any] | bytes) -> list[Any]:
+def unpacked(column: Column) -> list[Any]:
     if not isinstance(column, bytes):
         return column
     values = array("d", column)
@@ -74,13 +89,13 @@ def _unpacked(column: list[Any] | bytes) -> list[Any]:
 def unportable(request: PredictRequest) -> InvalidRequest:
     """Why rows cannot be sent to a worker: a whole number in them does not fit 64 bits."""
     for name, column in zip(request.names, request.columns, strict=True):
-        for row, value in enumerate(_unpacked(column)):
+        for row, value in enumerate(unpacked(column)):
             if isinstance(value, int) and not -(2**63) <= value < 2**64:
                 return InvalidRequest(f"row {row}, column {name!r}: the number does not fit 64 bits", "rows")
     return InvalidRequest("a whole number in them does not fit 64 bits", "rows")
 
 
-def _by_place(fields: Sequence[Field], columns: Sequence[list[Any]]) -> list[list[Any]]:
+def _by_place(fields: Sequence[Field], columns: Sequence[Column]) -> list[Column]:
     if len(columns) != len(fields):
         raise InvalidRequest(
             f"{len(columns)} columns without names came; the model takes {len(fields)}: {shown(fields)}", "columns"
@@ -88,7 +103,7 @@ def _by_place(fields: Sequence[Field], columns: Sequence[list[Any]]) -> list[lis
     return list(columns)
 
 
-def _by_name(fields: Sequence[Field], names: Sequence[str], columns: Sequence[list[Any]]) -> list[list[Any]]:
+def _by_name(fields: Sequence[Field], names: Sequence[str], columns: Sequence[Column]) -> list[Column]:
     given = dict(zip(names, columns, strict=True))
     if len(given) != len(names):
         twice = next(name for name in names if names.count(name) > 1)
