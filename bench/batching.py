@@ -3,7 +3,8 @@ a chat feels beside a running batch.
 
 Tokens a second (goal: at least 0.95 of raw) are counted from when the first record is asked until the last is answered:
 a batch is for hours, so that loading the model, which both sides do once, is left out. Both are niced as jobs are (what
-else the machine does would count against the one that is) and measured in turn, round by round. A chat's milliseconds to the first token are measured on the server while no batch runs, and while one does.
+else the machine does would count against the one that is) and measured in turn, round by round. A chat's milliseconds
+to the first token are measured on the server while no batch runs, and while one does.
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from craton.app.models import RunningModels
 from craton.app.platform import Platform
 from craton.batch.batches import Batches
+from craton.batch.keeping import Keeping
 from craton.batch.values import Batch
 from craton.core.access import Caller
 from craton.customizing.tags import Tags
@@ -42,7 +43,11 @@ class RunningBatches:
 
     def __init__(self, platform: Platform, serving: Serving) -> None:
         tags = Tags(platform.database)
-        parts = (platform.database, platform.jobs, platform.buckets, tags, time.time)
+
+        def clean(batch: str) -> None:
+            Keeping(platform.home.path / FOLDER / batch).remove()
+
+        parts = (platform.database, platform.jobs, platform.buckets, tags, clean, time.time)
         jobs, single = Batches("records", JOBS, *parts), Batches("single", ASYNC, *parts)
         for batches in (jobs, single):
             platform.jobs.forgetting(batches.forget)

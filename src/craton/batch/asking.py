@@ -47,7 +47,7 @@ class Asking:
 
     async def give_up(self) -> None:
         """What is not answered is told to have come too late."""
-        async with closing(self._missing(lambda: None)) as missing:
+        async with closing(self._missing(self._ledger.heed)) as missing:
             async for record in missing:
                 self._tally.add(record.number, self._answering.refuse(record, TimedOut()))
 

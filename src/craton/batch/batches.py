@@ -33,7 +33,8 @@ class Tags(Protocol):
 
 
 class Batches:
-    """Of one kind. resource: what their tags call them. clock: seconds since the epoch."""
+    """Of one kind. resource: what their tags call them. clean: takes away what the process of a batch left on the disk,
+    if it was given up. clock: seconds since the epoch."""
 
     def __init__(
         self,
@@ -43,9 +44,10 @@ class Batches:
         jobs: Jobs,
         buckets: Buckets,
         tags: Tags,
+        clean: Callable[[str], None],
         clock: Callable[[], float],
     ) -> None:
-        self.kind, self._resource, self._tags = kind, resource, tags
+        self.kind, self._resource, self._tags, self._clean = kind, resource, tags, clean
         self._database, self._jobs, self._buckets, self._clock = database, jobs, buckets, clock
 
     async def create(
@@ -148,4 +150,5 @@ class Batches:
         mine = (batches.c.tenant == tenant) & (batches.c.job == job) & (batches.c.kind == self.kind)
         for batch in connection.scalars(select(batches.c.id).where(mine)).all():
             self._tags.drop(connection, tenant, f"{self._resource}/{batch}")
+            self._clean(batch)
         connection.execute(batches.delete().where(mine))

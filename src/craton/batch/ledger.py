@@ -34,9 +34,13 @@ class Ledger:
         with database.read() as connection:
             self.batch: Batch = rows.find(connection, self.tenant, kind, batch)
 
-    def check(self) -> None:
-        """Raises JobCancelled, JobLost; TimedOut when the batch's time is over."""
+    def heed(self) -> None:
+        """Raises JobCancelled, JobLost."""
         self._running.check()
+
+    def check(self) -> None:
+        """Raises what `heed` does, and TimedOut when the batch's time is over."""
+        self.heed()
         if self._clock() >= self.batch.expires:
             raise TimedOut()
 

@@ -59,20 +59,14 @@ class Records:
         if kept is not None:
             return kept, self._ledger.state.get(PUBLISHED, 0)
         await self._ledger.tell("validating", Counts())
-        plan = await self._inputs.plan(self._ledger.check)
+        plan = await self._inputs.plan(self._ledger.heed)
         await asyncio.to_thread(self._keeping.keep, plan)
         return plan, 0
 
     async def _answered(self, asking: Asking, tally: Tally, publishing: Publishing) -> Status:
         """How it ended, when all is written."""
-        phase: Status = "completed"
         try:
-            self._ledger.check()
-            at_once = await self._answering.start()
-            await _first(asking.run(at_once), self._watch(tally), publishing.follow())
-        except TimedOut:
-            phase = "partial" if tally.counts.succeeded else "expired"
-            await asking.give_up()
+            phase = await self._asked(asking, tally, publishing)
         except JobCancelled:
             await _to_its_end(publishing.finish())
             await self._ledger.tell("stopped", tally.counts)
@@ -84,6 +78,17 @@ class Records:
             raise
         await publishing.finish()
         return phase
+
+    async def _asked(self, asking: Asking, tally: Tally, publishing: Publishing) -> Status:
+        try:
+            self._ledger.check()
+            at_once = await self._answering.start()
+            await _first(asking.run(at_once), self._watch(tally), publishing.follow())
+        except TimedOut:
+            answered = bool(tally.counts.succeeded)
+            await asking.give_up()
+            return "partial" if answered else "expired"
+        return "completed"
 
     async def _watch(self, tally: Tally) -> None:
         """Says how far it is, until something is to end it."""
