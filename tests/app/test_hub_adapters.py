@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import openai
@@ -133,3 +134,40 @@ def test_an_adapter_that_changes_nothing_or_does_not_fit_is_an_error_of_loading(
     with pytest.raises(openai.InternalServerError) as broken:
         said(firm.server, firm.alice.token, "alice/wide")
     assert "is for a weight of" in str(broken.value)
+
+
+def test_adapters_of_several_tenants_over_a_shared_base_are_one_worker_and_tell_nothing_of_each_other(
+    firm: Company, tmp_path: Path
+) -> None:
+    base = "alice/common"
+    firm.alice.create_repo(base, private=False)
+    firm.alice.upload_folder(repo_id=base, folder_path=tiny(tmp_path / "common"))
+    names = {"alice/one": firm.alice, "alice/two": firm.alice, "bob/three": firm.bob, "bob/one": firm.bob}
+    for seed, (name, api) in enumerate(names.items()):
+        upload(api, name, Lora(seed=20 + seed, base_model_name_or_path=base), tmp_path / f"lora-{seed}")
+    with ThreadPoolExecutor(8) as threads:  # different ones at once, each several times
+        asked = [(name, threads.submit(said, firm.server, api.token, name)) for name, api in names.items()] * 2
+    answers = {name: answer.result() for name, answer in asked}
+    assert len(set(answers.values())) == len(names)
+    # Alone in a worker each says the same: the other revisions of this module's base are no part of that one.
+    for name, api in names.items():
+        assert said(firm.server, api.token, name) == answers[name]
+    with firm.server.client() as client:
+        workers = [it for it in client.get("/api/craton/v1/status").json()["loaded"] if it["model"] == base]
+        metrics = client.get("/metrics").text
+    [worker] = [it for it in workers if not it["finishing"]]
+    assert {adapter["model"] for adapter in worker["adapters"]} == set(names)
+    assert worker["bytes_needed"] > sum(adapter["bytes"] for adapter in worker["adapters"])
+    assert 'craton_model_running{model="bob/three"} 0.0' in metrics
+    with pytest.raises(openai.NotFoundError):
+        said(firm.server, firm.bob.token, "alice/one")
+    with (
+        pytest.raises(openai.BadRequestError) as refused,
+        openai.OpenAI(base_url=f"{firm.server.url}/v1", api_key=str(firm.bob.token), max_retries=0) as client,
+    ):
+        client.chat.completions.create(
+            model="bob/three", messages=[{"role": "user", "content": "w1 " * 500}], max_tokens=1
+        )
+    assert "alice" not in str(refused.value)
+    text = firm.server.craton("status").stdout
+    assert "+ bob/three" in text

@@ -60,9 +60,17 @@ class EngineLoader:
         info = replace(first.info, id=first.info.base)  # errors that are nobody's name what all of them may know
         options = dict(self._options.get(info.engine, {}))
         spec = await self._spec(replace(first, info=info), info.engine, options)
-        adapters = [await asyncio.to_thread(self._adapter, target, target.key in proven) for target in targets]
+        adapters: list[AdapterSpec] = []
+        missing: dict[str, CratonError] = {}
+        for target in targets:
+            try:
+                adapters.append(await asyncio.to_thread(self._adapter, target, target.key in proven))
+            except CratonError as error:  # its files went away: no reason for the others to do without theirs
+                missing[target.key] = error
+        if not adapters:
+            raise missing[first.key]
         worker = await _start(replace(spec, adapters=tuple(adapters)))
-        return worker, worker.refused
+        return worker, {**missing, **worker.refused}
 
     def _adapter(self, target: Target, proven: bool) -> AdapterSpec:
         files = target.overlay.files if target.overlay is not None else {}

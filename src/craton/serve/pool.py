@@ -14,10 +14,10 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapp
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
-from craton.core.errors import CratonError, ModelUnavailable, Unsupported
+from craton.core.errors import CratonError, Damaged, ModelUnavailable, Unsupported
 from craton.engines.protocol import Engine
 from craton.serve.admission import Admission
-from craton.serve.failures import REFUSAL_MEMORY, Failures
+from craton.serve.failures import LOAD_FAILURE_MEMORY, REFUSAL_MEMORY, Failures
 from craton.serve.loaded import Loaded, Member
 from craton.serve.shelf import Shelf
 from craton.serve.target import Target
@@ -193,7 +193,9 @@ class Pool:
         engine, refused = await self._share([it.target for it in members], [it.target.key for it in kept])
         for target in targets:
             if target.key in refused:
-                self._failures.add(target, refused[target.key], REFUSAL_MEMORY)
+                error = refused[target.key]
+                lasting = isinstance(error, Damaged | Unsupported)
+                self._failures.add(target, error, REFUSAL_MEMORY if lasting else LOAD_FAILURE_MEMORY)
         members = [member for member in members if member.target.key not in refused]
         if not members or (old is not None and all(target.key in refused for target in targets)):
             await engine.close()  # nothing was gained

@@ -289,13 +289,15 @@ async def test_one_that_cannot_be_used_costs_the_others_nothing(base: Path, tmp_
         AdapterSpec("idle", "bob/idle", idle.save(tmp_path / "idle")),
         AdapterSpec("narrow", "bob/narrow", narrow.save(tmp_path / "narrow")),
         AdapterSpec("empty", "bob/empty", {}),
+        AdapterSpec("gone", "bob/gone", {name: str(tmp_path / "gone") for name in good.files}),
     ]
-    engine = load_all(base, [broken[0], good, broken[1], broken[2], other])
+    engine = load_all(base, [broken[0], good, *broken[1:], other])
     try:
         assert {key: type(error) for key, error in engine.refused.items()} == {
             "idle": Unsupported,
             "narrow": Damaged,
             "empty": Damaged,
+            "gone": Damaged,
         }
         one, two = await answers(engine, [good.key, other.key])
         assert one != two

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from craton.core.chat import Json
-from craton.core.errors import CratonError, ModelUnavailable
+from craton.core.errors import CratonError, Damaged, ModelUnavailable
 from craton.engines.llama_cpp.adapting import Ask, Effect, convert
 from craton.engines.protocol import AdapterSpec
 
@@ -38,6 +38,8 @@ class Adapters:
                     convert(spec.files, base, path)
                 except CratonError as error:
                     self._refuse(spec, error)
+                except OSError:
+                    self._refuse(spec, Damaged(spec.model, "its files cannot be read"))
                 else:
                     self._numbers[spec.key] = len(self.files)
                     self.files.append(path)
