@@ -5,7 +5,14 @@ from __future__ import annotations
 import math
 
 from craton.core.errors import InvalidRequest
-from craton.training.specification.tuning import Architecture, Pretraining, Tuned
+from craton.training.specification.tuning import (
+    Architecture,
+    Grader,
+    PreferenceTuning,
+    Pretraining,
+    RewardTuning,
+    Tuned,
+)
 
 FEWEST = 256 + 3  # pieces of a vocabulary: the bytes, and three signs
 
@@ -28,6 +35,16 @@ RANGES: dict[str, tuple[float, float]] = {
 }
 """Place in the specification -> least and largest value. None is always allowed where it is the default."""
 
+OWN: dict[str, tuple[float, float]] = {
+    "beta": (0.0, 100.0),
+    "group": (2, 256),
+    "tokens": (1, 32768),
+    "temperature": (0.01, 10.0),
+}
+"""The same, of what single methods have."""
+
+LONGEST_GRADING = 3600  # seconds of a batch
+
 
 def check_ranges(spec: Tuned) -> None:
     """Raises InvalidRequest."""
@@ -36,6 +53,16 @@ def check_ranges(spec: Tuned) -> None:
         value = getattr(getattr(spec, part), name)
         if value is not None and not (math.isfinite(value) and low <= value <= high):
             raise InvalidRequest(f"{value:g} is out of range: {low:g} to {high:g}", place)
+    for name, (low, high) in OWN.items():
+        value = getattr(spec, name, None)
+        if value is not None and not (math.isfinite(value) and low <= value <= high):
+            raise InvalidRequest(f"{value:g} is out of range: {low:g} to {high:g}", name)
+    if isinstance(spec, RewardTuning):
+        check_grader(spec.grader)
+    if isinstance(spec, PreferenceTuning) and not spec.beta:
+        raise InvalidRequest("0 would let it go anywhere: above 0 to 100", "beta")
+    if isinstance(spec, RewardTuning | PreferenceTuning) and spec.train.patience is not None:
+        raise InvalidRequest("this method has no validations on the way that it could wait for", "train.patience")
     if not spec.lora.modules:
         raise InvalidRequest("names no part of the layers", "lora.modules")
     if isinstance(spec, Pretraining):
@@ -45,6 +72,18 @@ def check_ranges(spec: Tuned) -> None:
                 f"{spec.train.length} tokens are more than the context of {spec.model.context} (model.context)",
                 "train.length",
             )
+
+
+def check_grader(grader: Grader) -> None:
+    """Raises InvalidRequest when it is not exactly one, or cannot be."""
+    kinds = [name for name in ("python", "url", "judge") if getattr(grader, name)]
+    if len(kinds) != 1:
+        said = " and ".join(kinds) or "none"
+        raise InvalidRequest(f"name one of python, url and judge; there is {said}", "grader")
+    if grader.instruction and not grader.judge:
+        raise InvalidRequest("an instruction is for a judge", "grader.instruction")
+    if not 0 < grader.timeout <= LONGEST_GRADING:
+        raise InvalidRequest(f"must be above 0 and at most {LONGEST_GRADING} seconds", "grader.timeout")
 
 
 def check_architecture(shape: Architecture) -> None:

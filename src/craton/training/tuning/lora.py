@@ -16,7 +16,14 @@ def adapter_size(parameters: int) -> int:
 
 def adapted(model: Any, lora: Lora) -> Any:
     """The base's weights stand still. Raises InvalidRequest when it has none of the parts."""
-    from peft import LoraConfig, get_peft_model
+    from peft import get_peft_model
+
+    return get_peft_model(model, config_of(model, lora))
+
+
+def config_of(model: Any, lora: Lora) -> Any:
+    """As PEFT has it. Raises InvalidRequest."""
+    from peft import LoraConfig
     from torch import nn
 
     linear = {name.rpartition(".")[2] for name, part in model.named_modules() if isinstance(part, nn.Linear)}
@@ -25,11 +32,10 @@ def adapted(model: Any, lora: Lora) -> Any:
     if missing:
         there = ", ".join(sorted(linear - {"lm_head"})) or "none that are linear layers: use `tune: full`"
         raise InvalidRequest(f"the base has no {', '.join(missing)}; there are {there}", "lora.modules")
-    config = LoraConfig(
+    return LoraConfig(
         r=lora.rank,
         lora_alpha=lora.alpha if lora.alpha is not None else 2 * lora.rank,  # type: ignore[arg-type]
         lora_dropout=lora.dropout,
         target_modules=wanted,
         task_type="CAUSAL_LM",
     )
-    return get_peft_model(model, config)

@@ -57,6 +57,18 @@ class Sampler:
         """What the model is given before it answers."""
         return self._render(messages, asking=True)
 
+    def asked(self, messages: Messages) -> list[int]:
+        """The tokens after which the model answers. Raises InvalidRequest."""
+        if self._tokenizer.chat_template is not None:
+            text = self._render(messages, asking=True)
+        elif len(messages) == 1:
+            text = messages[0]["content"]
+        else:
+            raise InvalidRequest("the base has no chat template, so conversations mean nothing to it: use a prompt")
+        begin = "" if text.startswith(self._begin) else self._begin
+        found: list[int] = self._tokenizer(begin + text, add_special_tokens=False).input_ids
+        return found
+
     def pieces(self, pieces: list[tuple[str, bool]]) -> Sample:
         ids: list[int] = []
         learned: list[bool] = []
