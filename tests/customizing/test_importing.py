@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import httpx
 import openai
 import pytest
 from botocore.exceptions import ClientError
@@ -29,6 +34,7 @@ class Importers:
     alice: Clients
     bob: Clients
     folder: Path
+    home: Path
 
     def upload(self, name: str, **build_options: Any) -> str:
         folder = build(name, self.folder / name, **build_options)
@@ -53,10 +59,11 @@ class Importers:
 
 @pytest.fixture(scope="module")
 def importers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Importers]:
-    with company(tmp_path_factory.mktemp("importers") / "home", CONFIG) as running:
+    home = tmp_path_factory.mktemp("importers") / "home"
+    with company(home, CONFIG) as running:
         alice, bob = (Clients(running.server, str(api.token)) for api in (running.alice, running.bob))
         alice.s3.create_bucket(Bucket="models")
-        yield Importers(alice, bob, tmp_path_factory.mktemp("folders"))
+        yield Importers(alice, bob, tmp_path_factory.mktemp("folders"), home)
 
 
 def test_an_imported_model_answers_by_its_arn_with_the_originals_numbers(importers: Importers) -> None:
@@ -131,6 +138,36 @@ def test_what_llama_cpp_is_not_given_runs_on_the_transformers_engine(importers: 
     assert importers.alice.say(job["importedModelArn"]) == importers.alice.say("imported/neox")
 
 
+def test_a_killed_import_goes_on(importers: Importers) -> None:
+    """kill -9 while it fetches: the next process finishes in the same folder, and one model is made."""
+    alice, place = importers.alice, importers.home / "importing"
+    source = importers.upload("mistral")
+    alice.s3.put_object(Bucket="models", Key="mistral/notes.txt", Body=b"x" * (48 << 20))
+    arn = importers.start("killed", source)
+    give_up = time.monotonic() + 30
+    while not (found := _process(place)) and time.monotonic() < give_up:
+        time.sleep(0.002)
+    assert found, "the import was over before it could be killed"
+    os.kill(found, signal.SIGKILL)
+    job = wait(lambda: alice.bedrock.get_model_import_job(jobIdentifier=arn), "Completed")
+    assert alice.say(job["importedModelArn"], tokens=2) == alice.say("imported/killed", tokens=2)
+    assert not list(place.iterdir())
+
+
+def test_a_model_is_quantised_by_the_native_api(importers: Importers) -> None:
+    alice = importers.alice
+    importers.bring("exact", importers.upload("llama"))
+    url, key = f"{alice.runtime.meta.endpoint_url}/api/craton/v1", {"authorization": f"Bearer {alice.token}"}
+    order = {"model": "imported/exact", "to": "q8_0", "name": "alice/exact-q8", "tokens": 32}
+    job = httpx.post(f"{url}/quantisations", json=order, headers=key).json()
+    done = wait(lambda: httpx.get(f"{url}/jobs/{job['id']}", headers=key).json(), "succeeded")
+    assert done["result"]["model"] == "alice/exact-q8"
+    assert done["result"]["after"]["size"] < done["result"]["before"]["size"]
+    assert alice.say("alice/exact-q8", tokens=2)
+    for wrong in ({"to": "q3"}, {"model": "imported/nothing"}, {"name": "nameless"}, {"tokens": 1}, {"more": 1}):
+        assert httpx.post(f"{url}/quantisations", json=order | wrong, headers=key).status_code in {400, 404}
+
+
 def test_an_encoder_is_brought_in_for_embeddings(importers: Importers) -> None:
     config = transformers.BertConfig(
         vocab_size=64, hidden_size=32, num_hidden_layers=2, num_attention_heads=2, intermediate_size=48
@@ -189,6 +226,16 @@ def test_a_custom_model_is_copied_under_another_name(importers: Importers) -> No
     assert len(alice.bedrock.list_model_copy_jobs(sourceModelArnEquals=arn)["modelCopyJobSummaries"]) == 1
     with pytest.raises(ClientError):
         importers.bob.bedrock.create_model_copy_job(sourceModelArn=copied["targetModelArn"], targetModelName="mine")
+
+
+def _process(place: Path) -> int:
+    """The process of the import whose folder is there; 0 for none yet."""
+    for folder in place.glob("*/*"):
+        for entry in Path("/proc").glob("[0-9]*/cmdline"):
+            with suppress(OSError):
+                if folder.parent.name.encode() in entry.read_bytes().split(b"\0"):
+                    return int(entry.parent.name)
+    return 0
 
 
 def _worst(importers: Importers, model: str, name: str) -> float:
