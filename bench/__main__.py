@@ -9,6 +9,7 @@ from importlib import import_module
 NAMES = ("echo", "serving", "embeddings", "index", "retrieval", "s3")
 BY_NAME = (
     "training",
+    "tuning",
     "ingestion",
     "retrieving",
     "answers",

@@ -24,7 +24,8 @@ from craton.training.tuning.schedules import factor
 if TYPE_CHECKING:
     from torch import Tensor
 
-SECONDS = 60.0  # between checkpoints, and at least twenty times what one takes
+SECONDS = 60.0  # between checkpoints
+TIMES = 20.0  # that what one takes must have passed, too
 DIVERGED = 3.0  # above the lowest loss so far, in nats, for as many updates as PATIENT
 PATIENT = 5
 VALIDATIONS = 5  # in a run that has fewer epochs
@@ -44,13 +45,12 @@ class Loop:
         run: Run,
         *,
         settings: str,
-        seconds: float = SECONDS,
     ) -> None:
         """rate: the largest learning rate. settings: tells this run's checkpoint from another's."""
         import torch
 
         self._model, self._loss, self._fit, self._rate, self._seed, self._run = model, loss, fit, rate, seed, run
-        self._seconds, self._saved, self._took = seconds, time.monotonic(), 0.0
+        self._saved, self._took = time.monotonic(), 0.0
         self._weights = {name: value for name, value in model.named_parameters() if value.requires_grad}
         self._device = next(iter(self._weights.values())).device
         self._optimizer = torch.optim.AdamW(self._weights.values(), lr=rate, weight_decay=fit.weight_decay)
@@ -85,7 +85,7 @@ class Loop:
             self._tell(value, at.step, total, per_epoch)
             if validation is not None and (at.step % every == 0 or at.step == total):
                 self._judge(validation, at.step)
-            if at.step == total or time.monotonic() - self._saved > max(self._seconds, 20 * self._took):
+            if at.step == total or time.monotonic() - self._saved > max(SECONDS, TIMES * self._took):
                 self._save()
         if self._best is not None:
             with torch.no_grad():

@@ -28,7 +28,8 @@ from craton.training.tuning.sources import Pinned, pinned_in
 if TYPE_CHECKING:
     from craton.training.running import TrainingParts
 
-OFFLINE = {"HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1", "TOKENIZERS_PARALLELISM": "false"}
+OFFLINE = {"HF_HUB_OFFLINE": "1", "HF_HUB_DISABLE_TELEMETRY": "1", "DO_NOT_TRACK": "1"}
+QUIET = {"TQDM_DISABLE": "1", "TOKENIZERS_PARALLELISM": "false"}
 
 
 async def tune(running: Running, arguments: Json, parts: TrainingParts) -> Json:
@@ -37,7 +38,7 @@ async def tune(running: Running, arguments: Json, parts: TrainingParts) -> Json:
     spec, pinned, tenant = read_tuning(arguments["specification"]), pinned_in(arguments), running.job.tenant
     if not pinned.data:
         pinned = await parts.sources.pin(tenant, spec)
-    os.environ.update(OFFLINE)  # of this process alone, before a library of theirs is imported
+    os.environ.update(OFFLINE | QUIET)  # of this process alone, before a library of theirs is imported
     importing = asyncio.ensure_future(asyncio.to_thread(trainer_for, spec))
     folder = Path(tempfile.mkdtemp(prefix="craton-records-"))
     try:
