@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, ParamSpec, cast
 
 from sqlalchemy import ColumnElement, select, update
 
@@ -13,13 +13,16 @@ from craton.batch.answering import TimedOut
 from craton.batch.tables import batches
 from craton.batch.values import Batch, Counts, Kind, Status
 from craton.core.chat import Json
+from craton.core.errors import Throttled
 from craton.core.job import Progress, Running
 from craton.store.database import Database
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
+P = ParamSpec("P")
 UNIT = "records"
+TRIES = 10  # of a write, each of which waits for the others as long as the database does
 
 
 class Ledger:
@@ -50,11 +53,11 @@ class Ledger:
             return connection.scalar(select(batches.c.body).where(self._mine)) or b""
 
     async def tell(self, phase: Status, counts: Counts) -> None:
-        await asyncio.to_thread(self._tell, phase, counts)
+        await _patiently(self._tell, phase, counts)
 
     async def save(self, state: Json) -> None:
         """For the next attempt, in the place of what was there."""
-        await asyncio.to_thread(self._running.save, state)
+        await _patiently(self._running.save, state)
 
     def _tell(self, phase: Status, counts: Counts) -> None:
         values = {name: getattr(counts, name) for name in counts.__struct_fields__}
@@ -66,3 +69,14 @@ class Ledger:
     @property
     def _mine(self) -> ColumnElement[bool]:
         return (batches.c.tenant == self.tenant) & (batches.c.id == self.batch.id)
+
+
+async def _patiently(write: Callable[P, None], *args: P.args, **kwargs: P.kwargs) -> None:
+    """A batch of hours does not fail because the database is busy for half a minute. Raises Throttled in the end."""
+    for _ in range(TRIES - 1):
+        try:
+            await asyncio.to_thread(write, *args, **kwargs)
+            return
+        except Throttled as error:
+            await asyncio.sleep(error.retry_after)
+    await asyncio.to_thread(write, *args, **kwargs)
