@@ -5,9 +5,13 @@ from __future__ import annotations
 import csv
 import io
 import json
+import os
+import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -234,3 +238,22 @@ def test_nobody_sees_another_accounts_jobs(firm: Firm, tuned: str) -> None:
         with pytest.raises(ClientError) as error:
             firm.bob.bedrock.stop_model_customization_job(jobIdentifier=identifier)
         assert refused(error)[0] == "ResourceNotFoundException"
+
+
+def test_the_example_tunes_deploys_asks_and_cleans_up(firm: Firm) -> None:
+    example = Path(__file__).parents[2] / "examples" / "customization.py"
+    variables = {
+        "PATH": os.environ["PATH"],
+        "AWS_ENDPOINT_URL": firm.company.server.url,
+        "AWS_ACCESS_KEY_ID": firm.alice.token.split("-", 2)[1],
+        "AWS_SECRET_ACCESS_KEY": firm.alice.token.split("-", 2)[2],
+        "AWS_DEFAULT_REGION": "us-east-1",
+    }
+    command = [sys.executable, str(example), "--base", BASE, "--pairs", "12", "--epochs", "1"]
+    done = subprocess.run(command, env=variables, capture_output=True, text=True, timeout=280, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    said = done.stdout.splitlines()
+    assert said[0] == "10 pairs to train, 2 held out"
+    assert said[2].startswith("validation_metrics.csv: from ")
+    assert said[-1] == "cleaned up"
+    assert firm.alice.bedrock.list_custom_models(nameContains="help-desk")["modelSummaries"] == []

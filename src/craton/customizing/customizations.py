@@ -93,7 +93,7 @@ class Customizations:
                 return self._seen(connection, customizations.find(connection, tenant, known))
             refuse_taken(connection, tenant, new.output)
             refuse_repository(connection, tenant, new.output)
-            arguments = {"customization": id, "training": training, "specification": training["specification"]}
+            arguments = {**training, "customization": id}
             subject = f"customization of {new.base} -> {NAMESPACE}/{new.output}"
             job = self._jobs.submit(connection, JobSpec(tenant, KIND, arguments, subject))
             made = Customization(

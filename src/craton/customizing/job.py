@@ -40,13 +40,13 @@ class CustomizeParts:
 
 
 async def customize(running: Running, arguments: Json, parts: CustomizeParts) -> Json:
-    """arguments: {"customization": its id, "training": the training's own}. Raises what the training raises."""
+    """arguments: the training's own, and {"customization": its id}. Raises what the training raises."""
     ledger = _Ledger(running, str(arguments["customization"]), parts)
     try:
         one = await asyncio.to_thread(ledger.begin)
         if one.status != "completed":
             if one.trained is None:
-                trained = await parts.train(running, arguments["training"])
+                trained = await parts.train(running, arguments)
                 one = await asyncio.to_thread(ledger.trained, trained)
             await parts.curves.write(one)
             one = await asyncio.to_thread(ledger.complete)

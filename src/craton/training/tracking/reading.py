@@ -18,7 +18,7 @@ from craton.store.database import Database
 from craton.training.tracking.tables import points, runs
 from craton.training.tracking.telling import KIND
 
-KINDS = ("train", KIND)  # of jobs: what a specification says, and programs of users' own
+KINDS = ("train", "customize", KIND)  # of jobs: what a specification says, and programs of users' own
 MAX_POINTS = 10_000  # of one curve
 MAX_COMPARED = 20
 
