@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
@@ -27,9 +26,8 @@ from craton.training.tuning.training import train as fine_tune
 
 def train(spec: Distillation, given: Given, run: Run) -> Trained:
     """Raises InvalidRequest for records and teachers that do not do, and what the teacher and fine-tuning raise."""
-    told = _Teaching()
-    learning = _taught(spec, given.train, run, "answers", told)
-    validation = None if given.validation is None else _taught(spec, given.validation, run, "validation-answers", told)
+    learning = taught(spec, given.train, run, "answers")
+    validation = None if given.validation is None else taught(spec, given.validation, run, "validation-answers")
     student = FineTuning(
         data=spec.data,
         base=spec.base,
@@ -42,24 +40,17 @@ def train(spec: Distillation, given: Given, run: Run) -> Trained:
         name=spec.name,
     )
     trained = fine_tune(student, Given(learning, validation, given.base), run)
-    trained.notes.append(f"It learned from answers of {told.teacher or spec.teacher}, its mistakes included.")
+    trained.notes.append(f"It learned from answers of {spec.teacher}, its mistakes included.")
     return trained
 
 
-@dataclass(slots=True)
-class _Teaching:
-    teacher: str = ""
-    faults: dict[str, int] = field(default_factory=dict)
-
-
-def _taught(spec: Distillation, source: Read, run: Run, name: str, told: _Teaching) -> Read:
+def taught(spec: Distillation, source: Read, run: Run, name: str) -> Read:
     """The same records, each with its answer. Those that the teacher could not answer whole are left out."""
     answers = Answers(run.folder / f"{name}.jsonl")
     total = sum(1 for _ in good(source(), lambda record: record if has_answer(record) else read_prompt(record)))
     if any(record.value is not None and not has_answer(record.value) for record in source()):
         teacher = answers.teacher or run.outside.pinned(spec.teacher)
         answers.begin(teacher)
-        told.teacher = teacher
         run.parameter("teacher", teacher)
         _ask(spec, teacher, source, answers, total, run)
     else:

@@ -107,6 +107,14 @@ def plain(trainer: type[Any]) -> type[Any]:
     return Plain
 
 
+def quiet(trainer: Any) -> Any:
+    """The same trainer, which prints nothing: what it has to say is told to the run."""
+    from transformers.trainer_callback import PrinterCallback
+
+    trainer.remove_callback(PrinterCallback)
+    return trainer
+
+
 def told(run: Run, names: Mapping[str, str], seconds: float = SECONDS) -> Any:
     """A callback that tells the run what happens. names: what TRL logs -> what the run calls it."""
     from transformers import TrainerCallback

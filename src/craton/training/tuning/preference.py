@@ -28,6 +28,7 @@ from craton.training.tuning.learner import (
     newest,
     plain,
     published,
+    quiet,
     rows,
     split,
     told,
@@ -194,13 +195,15 @@ def _trainer(spec: PreferenceTuning, learner: Learner, learning: Dataset, run: R
         max_length=None,
         precompute_ref_log_probs=whole,
     )
-    return Trainer(
-        learner.model,
-        args=config,
-        train_dataset=learning,
-        processing_class=learner.tokenizer,
-        peft_config=learner.adapter,
-        callbacks=[told(run, NAMES, seconds)],
+    return quiet(
+        Trainer(
+            learner.model,
+            args=config,
+            train_dataset=learning,
+            processing_class=learner.tokenizer,
+            peft_config=learner.adapter,
+            callbacks=[told(run, NAMES, seconds)],
+        )
     )
 
 

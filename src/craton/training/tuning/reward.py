@@ -11,6 +11,7 @@ import json
 import math
 import tempfile
 from collections.abc import Iterator, Sequence
+from copy import deepcopy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -30,6 +31,7 @@ from craton.training.tuning.learner import (
     newest,
     plain,
     published,
+    quiet,
     rows,
     split,
     told,
@@ -81,7 +83,7 @@ def _train(spec: RewardTuning, given: Given, run: Run, grading: Grading, place: 
     after = _judge(trainer, judged, grading, spec.seed, run)
     if rewards.groups and not rewards.telling:
         run.warn("all answers of every group got the same reward, so there was nothing to learn from it")
-    drawn = after.drawn[:SAMPLES] or _draw(trainer, learning[0]["ids"], 1)
+    drawn = after.drawn[:SAMPLES] or _draw(trainer, json.loads(learning[0]["prompt"]), 1)
     samples = [as_sample(*one) for one in drawn]
     half = learner.fit.precision == "bfloat16"
     folder = published(learner, model, given.base, samples, lambda: mean_loss(model, drawn, half=half), run)
@@ -142,7 +144,7 @@ def _data(spec: RewardTuning, given: Given, learner: Learner, place: Path, run: 
 
 
 def _gather(source: Read, learner: Learner, path: Path, length: int, run: Run) -> Dataset:
-    from datasets import List, Value
+    from datasets import Value
 
     sampler, left_out = Sampler(learner.tokenizer), 0
 
@@ -154,10 +156,10 @@ def _gather(source: Read, learner: Learner, path: Path, length: int, run: Run) -
             if len(ids) > length:
                 left_out += 1
             else:
-                yield {"prompt": "", "ids": ids, "number": number, "place": place, "record": json.dumps(record)}
+                yield {"prompt": json.dumps(ids), "number": number, "place": place, "record": json.dumps(record)}
 
     texts = {name: Value("string") for name in ("prompt", "place", "record")}
-    found = rows(fitting(), {**texts, "ids": List(Value("int32")), "number": Value("int64")}, path)
+    found = rows(fitting(), {**texts, "number": Value("int64")}, path)
     if left_out:
         run.warn(f"{left_out:,} prompts are longer than {length:,} tokens (train.length, or the context): left out")
     if not len(found):
@@ -184,7 +186,7 @@ def _trainer(
 
     class Trainer(plain(GRPOTrainer)):  # type: ignore[misc]
         def _tokenize_prompts(self, prompts: list[str]) -> tuple[list[list[int]], None, dict[str, Any]]:
-            """Made already, as serving makes them."""
+            """Tokens already, as serving makes them; TRL wants texts, so they came as JSON."""
             return [json.loads(ids) for ids in prompts], None, {}
 
     given = arguments(spec, learner, RATES[spec.tune], run.folder / "trainer")
@@ -198,15 +200,16 @@ def _trainer(
         loss_type="grpo",
         remove_unused_columns=False,
     )
-    as_text = learning.map(lambda row: {"prompt": json.dumps(row["ids"])}, remove_columns=["ids"])
-    return Trainer(
-        learner.model,
-        reward_funcs=rewards,
-        args=config,
-        train_dataset=as_text,
-        processing_class=learner.tokenizer,
-        peft_config=learner.adapter,
-        callbacks=[told(run, NAMES, seconds)],
+    return quiet(
+        Trainer(
+            learner.model,
+            reward_funcs=rewards,
+            args=config,
+            train_dataset=learning,
+            processing_class=learner.tokenizer,
+            peft_config=learner.adapter,
+            callbacks=[told(run, NAMES, seconds)],
+        )
     )
 
 
@@ -219,7 +222,7 @@ def _judge(trainer: Any, held: Dataset, grading: Grading, seed: int, run: Run) -
         torch.manual_seed(seed)
         for row in held:
             run.check()
-            found = _draw(trainer, row["ids"], DRAWN)
+            found = _draw(trainer, json.loads(row["prompt"]), DRAWN)
             texts = trainer.processing_class.batch_decode([answer for _, answer in found], skip_special_tokens=True)
             total += sum(grading.grade([_sample(text, row["place"], row["record"]) for text in texts]))
             drawn.append(found[0])
@@ -233,13 +236,14 @@ def _draw(trainer: Any, prompt: list[int], count: int) -> list[tuple[list[int], 
     model = trainer.accelerator.unwrap_model(trainer.model)
     was = model.training
     model.eval()
+    settings = deepcopy(trainer.generation_config)
+    settings.num_return_sequences = count
     ids = torch.tensor([prompt], device=trainer.accelerator.device)
     with torch.no_grad():
         found = model.generate(
             input_ids=ids,
             attention_mask=torch.ones_like(ids),
-            generation_config=trainer.generation_config,
-            num_return_sequences=count,
+            generation_config=settings,
         )
     model.train(was)
     ends = set(trainer.eos_token_ids)
