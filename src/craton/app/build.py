@@ -13,6 +13,7 @@ from craton.access.bookkeeping import Bookkeeping
 from craton.app.backstage import Backstage
 from craton.app.batching import RunningBatches, chat_bodies
 from craton.app.clusters import clusters
+from craton.app.conversion import open_quantising
 from craton.app.customizing import RunningCustomizing
 from craton.app.fitting import describe_fit
 from craton.app.hub import RunningHub
@@ -116,6 +117,7 @@ class Server:
             OpenInferenceDialect(self._models.inference, lambda: self._backstage.accepting),
             JobsDialect(self._platform.jobs),
             TrainingDialect(self._trainings, self._platform.jobs),
+            open_quantising(self._platform),
             *open_runs(self._platform),
             NativeKnowledge(self._knowledge.knowledge),
             MeasuringDialect(self._knowledge.knowledge.measuring),

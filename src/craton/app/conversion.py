@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+import msgspec
+
 from craton.app.platform import Platform
+from craton.conversion.orders import KIND, QuantiseOrder, check_order, gguf_of
+from craton.core.job import Job, JobSpec
 from craton.customizing.importing.copying import Copies
 from craton.customizing.importing.imports import Imports
 from craton.wire.aws.bedrock.copy_jobs import CopyJobOperations
@@ -14,8 +19,10 @@ from craton.wire.aws.bedrock.import_jobs import ImportJobOperations
 from craton.wire.aws.bedrock.imported_models import ImportedModelOperations
 from craton.wire.aws.bedrock.tags import Find
 from craton.wire.aws.handling import Handle
+from craton.wire.native_models import ModelsDialect
 
 if TYPE_CHECKING:
+    from craton.conversion.job import QuantiseParts
     from craton.customizing.importing.job import ImportParts
 
 
@@ -45,3 +52,20 @@ def import_parts(platform: Platform) -> ImportParts:
     checkouts = Checkouts(platform.hub, Reaching(platform.database))
     folder = platform.home.path / "importing"
     return ImportParts(platform.hub, platform.buckets, checkouts, prepare, folder, time.time)
+
+
+def open_quantising(platform: Platform) -> ModelsDialect:
+    def submit(tenant: str, order: QuantiseOrder) -> Job:
+        check_order(order)
+        gguf_of(platform.catalog.resolve(tenant, order.model), order.model)
+        spec = JobSpec(tenant, KIND, msgspec.to_builtins(order), f"{order.model} -> {order.name} ({order.to})")
+        with platform.database.write() as connection:
+            return platform.jobs.submit(connection, spec)
+
+    return ModelsDialect(lambda tenant, order: asyncio.to_thread(submit, tenant, order))
+
+
+def quantise_parts(platform: Platform) -> QuantiseParts:
+    from craton.conversion.job import QuantiseParts
+
+    return QuantiseParts(platform.hub, platform.catalog, platform.blobs.path)

@@ -62,6 +62,12 @@ def handlers(platform: Platform) -> Mapping[str, Handler]:
 
         return await import_model(running, running.job.arguments, import_parts(platform))
 
+    async def quantising(running: Running) -> Json:
+        from craton.app.conversion import quantise_parts
+        from craton.conversion.job import quantise_model
+
+        return await quantise_model(running, running.job.arguments, quantise_parts(platform))
+
     async def batching(running: Running) -> Json:
         from craton.app.batching import batch_parts
         from craton.batch.job import run_batch
@@ -80,6 +86,7 @@ def handlers(platform: Platform) -> Mapping[str, Handler]:
         "customize": customizing,
         "custom-model": bringing,
         "import-model": importing,
+        "quantise-model": quantising,
         "batch": batching,
         "script": scripts,
         "ingest": ingesting,

@@ -20,6 +20,8 @@ from craton.core.errors import ModelUnavailable
 
 SECONDS = 1800.0
 TOKENS = 256
+MAX_TEXT = 4 * 1024 * 1024  # characters; only the beginning is read
+MAX_CASES = 1000
 
 
 class Case(Struct, frozen=True):

@@ -9,14 +9,11 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct
 
-from craton.conversion.quantising.measuring import TOKENS, Case, Measured, Wanted, measure
+from craton.conversion.quantising.measuring import MAX_CASES, MAX_TEXT, TOKENS, Case, Measured, Wanted, measure
 from craton.conversion.quantising.recipes import recipe
 from craton.conversion.quantising.rewriting import Progress, rewrite
 from craton.conversion.quantising.text import HELD_OUT
 from craton.core.errors import InvalidRequest
-
-MAX_TEXT = 4 * 1024 * 1024  # characters; only the beginning is read
-MAX_CASES = 1000
 
 
 class Order(Struct, frozen=True):
