@@ -1,6 +1,6 @@
 """`make proof`: slow proofs; each prints its figures and writes them to docs/proof/.
 
-    python -m tests.proof [startup] [soak] [kills] [index_soak] [ingestion] [hub] [training] [tuning]
+    python -m tests.proof [startup] [soak] [kills] [index_soak] [ingestion] [hub] [training] [tuning] [objectives]
                           [--minutes 10] [--kills 100] [--points 1000000] [--note TEXT]
 
 Ends with 1 when a bound does not hold.
@@ -15,7 +15,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.proof import hub, index_soak, ingestion, kills, soak, startup, training, tuning
+from tests.proof import hub, index_soak, ingestion, kills, objectives, soak, startup, training, tuning
 from tests.proof.report import Proof
 
 
@@ -25,7 +25,7 @@ def main() -> int:
         "names",
         nargs="*",
         metavar="PROOF",
-        help="startup, soak, kills, index_soak, ingestion, hub, training, tuning; default: all",
+        help="startup, soak, kills, index_soak, ingestion, hub, training, tuning, objectives; default: all",
     )
     parser.add_argument("--minutes", type=float, default=10.0, help="of the soak")
     parser.add_argument("--kills", type=int, default=100, help="of the kill storms")
@@ -41,6 +41,7 @@ def main() -> int:
         "hub": lambda folder: hub.prove(folder, options.kills),
         "training": training.prove,
         "tuning": tuning.prove,
+        "objectives": objectives.prove,
     }
     names = options.names or list(proofs)
     if unknown := sorted(set(names) - set(proofs)):

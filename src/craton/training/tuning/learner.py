@@ -119,7 +119,7 @@ def told(run: Run, names: Mapping[str, str], seconds: float = SECONDS) -> Any:
     """A callback that tells the run what happens. names: what TRL logs -> what the run calls it."""
     from transformers import TrainerCallback
 
-    class Told(TrainerCallback):  # type: ignore[misc]
+    class Told(TrainerCallback):
         def __init__(self) -> None:
             self._saved, self._took = time.monotonic(), 0.0
 

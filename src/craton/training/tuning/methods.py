@@ -25,11 +25,14 @@ TRAINERS: dict[type[known.Tuned], str] = {
 }
 """A method's structure -> the module whose `train` it is."""
 
+LIBRARIES: dict[type[known.Tuned], tuple[str, ...]] = {known.PreferenceTuning: ("trl",), known.RewardTuning: ("trl",)}
+"""What single methods take besides."""
+
 
 def trainer_for(spec: known.Tuned) -> Train:
     """Raises Unsupported when a library is not installed."""
     try:
-        for library in ("torch", "transformers", "peft"):
+        for library in ("torch", "transformers", "peft", *LIBRARIES.get(type(spec), ())):
             import_module(library)
         found: Train = import_module(TRAINERS[type(spec)]).train
     except ModuleNotFoundError as error:
