@@ -29,6 +29,7 @@ from craton.training.methods.deep.training import train
 from craton.training.search.goals import Goal
 from craton.training.search.searching import search
 from craton.training.specification.parts import Search
+from tests.servers import RunningServer
 from tests.training.memory import MemoryRun, tables
 from tests.training.methods.test_deep import YES, spec, table
 
@@ -232,3 +233,22 @@ def test_gradients_of_two_processes_are_those_of_one(tmp_path: Path, batches: in
     ]
     assert "each batch is shared by 2 processes" in run.lines
     assert run.warnings == (["A helper was lost: the run goes on alone."] if batches else [])
+
+
+def test_a_job_is_helped_by_a_child_of_its_own(server: RunningServer) -> None:
+    document = {
+        "method": "deep",
+        "data": {"ref": "sklearn:wine", "target": "target"},
+        "model": {"use": "mlp", "params": {"hidden": [8]}},
+        "train": {"epochs": 2},
+        "eval": {"report": False},
+        "processes": 2,
+    }
+    with server.client() as client:
+        job = client.post("/api/craton/v1/trainings", json=document).json()["id"]
+        while (found := client.get(f"/api/craton/v1/jobs/{job}").json())["status"] in {"queued", "running"}:
+            time.sleep(0.2)
+        said = [event["message"] for event in client.get(f"/api/craton/v1/jobs/{job}/events").json()["events"]]
+    assert found["status"] == "succeeded", found["error"]
+    assert "helper 1 on 127.0.0.1 is here" in said
+    assert "each batch is shared by 2 processes" in said
