@@ -9,35 +9,23 @@ from pathlib import Path
 from tests.proof.report import Proof
 
 STARTER = "SmolLM2-135M-Instruct.Q4_1.gguf"
-THINGS = [
+THINGS = (
     "apple",
     "river",
     "engine",
     "violin",
-    "mountain",
     "bridge",
-    "winter",
     "candle",
     "library",
     "garden",
-    "rocket",
-    "island",
     "mirror",
     "forest",
     "doctor",
     "kettle",
-    "pencil",
-    "harbour",
-    "ladder",
-    "carpet",
-    "window",
-    "teacher",
-    "castle",
-    "desert",
-]
+)
 ABOUT = (
     "Adapters of rank 8 over smollm2-135m-instruct. Preferences: to describe a thing, a short answer is chosen, a long "
-    "one rejected. Rewards: a Python function rewards few words. Six and eight of the prompts are held out; what is "
+    "one rejected. Rewards: a Python function rewards few words. Four of the twelve prompts are held out; what is "
     "measured on them before is the base."
 )
 SHORT = "It is a common thing that many people know."
@@ -65,9 +53,9 @@ def prove(folder: Path) -> Proof:
         return MemoryRun(folder / name, repositories={"model:smollm2@1": base}, outside=Outside())
 
     prompts = [{"prompt": f"Describe a {thing}."} for thing in THINGS]
-    fit = TextFit(steps=12, batch=2, length=128, learning_rate=1e-4)
+    fit = TextFit(steps=8, batch=2, length=128, learning_rate=2e-4)
     began = time.monotonic()
-    preferring = PreferenceTuning(data=Records("s3://a/b", share=0.25), base="smollm2", lora=Lora(8), train=fit)
+    preferring = PreferenceTuning(data=Records("s3://a/b", share=0.33), base="smollm2", lora=Lora(8), train=fit)
     pairs = [{**prompt, "chosen": SHORT, "rejected": LONG} for prompt in prompts]
     found = preference.train(preferring, given(pairs, "smollm2@1"), run("preferences")).metrics
     before, after = found["validation_loss_before"], found["validation_loss"]
@@ -81,10 +69,10 @@ def prove(folder: Path) -> Proof:
         data=Records("s3://a/b", share=0.33),
         base="smollm2",
         lora=Lora(8),
-        train=TextFit(steps=15, batch=8, length=128, learning_rate=3e-4),
+        train=TextFit(steps=10, batch=8, length=128, learning_rate=5e-4),
         grader=Grader(python=GRADER),
         group=8,
-        tokens=24,
+        tokens=20,
     )
     found = reward.train(rewarding, given(prompts, "smollm2@1"), run("rewards")).metrics
     before, after = found["validation_reward_before"], found["validation_reward"]
