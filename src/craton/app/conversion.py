@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -29,8 +29,10 @@ if TYPE_CHECKING:
 class RunningImports:
     """`handlers` of the service bedrock. owners: how what has tags is found, by the kind that its ARN names."""
 
-    def __init__(self, platform: Platform) -> None:
-        imports, copies = Imports(platform.hub, platform.jobs, time.time), Copies(platform.hub, time.time)
+    def __init__(self, platform: Platform, forget: Callable[[], None]) -> None:
+        """forget: names of models are asked anew."""
+        imports = Imports(platform.hub, platform.jobs, forget, time.time)
+        copies = Copies(platform.hub, time.time)
         self.handlers: Mapping[str, Handle] = {
             **ImportJobOperations(imports).handlers,
             **ImportedModelOperations(imports).handlers,

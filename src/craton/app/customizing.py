@@ -55,7 +55,7 @@ class RunningCustomizing:
         custom_models = CustomModels(platform.hub, jobs, clock)
         deployments = Deployments(database, self._tending.changed, clock)
         throughputs = Throughputs(database, find, self._tending.changed, clock)
-        imports = RunningImports(platform)
+        imports = RunningImports(platform, models.directory.forget)
         owners = {
             **imports.owners,
             **tagged,

@@ -45,10 +45,10 @@ class NewImport(Struct, frozen=True):
 
 
 class Imports:
-    """Coroutines. clock: seconds since the epoch."""
+    """Coroutines. forget: names of models are asked anew. clock: seconds since the epoch."""
 
-    def __init__(self, hub: Hub, jobs: Jobs, clock: Callable[[], float]) -> None:
-        self._hub, self._jobs, self._clock = hub, jobs, clock
+    def __init__(self, hub: Hub, jobs: Jobs, forget: Callable[[], None], clock: Callable[[], float]) -> None:
+        self._hub, self._jobs, self._forget, self._clock = hub, jobs, forget, clock
         self._database = hub.database
         jobs.forgetting(self._keep)
 
@@ -74,6 +74,7 @@ class Imports:
     async def delete(self, tenant: str, identifier: str) -> None:
         """The model's row, and the repository behind it. Raises NotFound."""
         await asyncio.to_thread(self._delete, tenant, identifier)
+        self._forget()
 
     def _create(self, tenant: str, new: NewImport, token: Token) -> ImportJob:
         id, now = new_id(), self._clock()
