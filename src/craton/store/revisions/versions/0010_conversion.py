@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import sqlalchemy as sa
 from alembic import op
 
@@ -11,7 +13,7 @@ branch_labels = None
 depends_on = None
 
 
-def _columns(*own: sa.Column[str]) -> list[sa.Column[str]]:
+def _columns(*own: sa.Column[Any]) -> list[sa.Column[Any]]:
     return [
         sa.Column("tenant", sa.String(length=64), nullable=False),
         sa.Column("id", sa.String(length=12), nullable=False),
