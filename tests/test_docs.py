@@ -31,6 +31,8 @@ PROSE = (
     "docs/databases.md",
     "docs/hub.md",
     "docs/models.md",
+    "docs/tuning.md",
+    "docs/inspecting.md",
     "docs/training.md",
     "docs/predicting.md",
     "docs/batch.md",
