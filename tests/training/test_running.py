@@ -223,6 +223,28 @@ def test_a_killed_run_is_taken_up_again_and_ends_the_same(
     assert len([commit for commit in commits if "Trained by run" in commit["title"]]) == 1
 
 
+def test_a_member_is_of_the_revision_that_the_run_was_submitted_with(
+    client: httpx.Client, trained: dict[str, Any]
+) -> None:
+    member = f"{trained['result']['model']}@main"
+    spec = {
+        "method": "ensemble",
+        "data": SPEC["data"],
+        "model": {"use": "voting"},
+        "members": [{"hub": member}, {"use": "decision-tree"}],
+        "output": {"model": "acme/pair"},
+    }
+    submitted = client.post(f"{ROOT}/trainings", json=spec)
+    assert submitted.status_code == 202, submitted.text
+    told = ended(client, submitted.json()["id"])
+    assert told["status"] == "succeeded", told["error"]
+    card = client.get("/acme/pair/resolve/main/model.json").json()
+    assert trained["result"]["revision"] in card["lineage"]["models"]
+    missing = client.post(f"{ROOT}/trainings", json=spec | {"members": [{"hub": "acme/nowhere"}]})
+    assert missing.status_code == 404
+    assert "acme/nowhere" in missing.text
+
+
 def test_code_of_a_repository_runs_only_where_the_operator_allows_it(client: httpx.Client) -> None:
     asked = {"method": "reinforcement", "environment": "spaces/acme/maze@main", "trust_code": True, "steps": 10}
     for path in ("trainings", "trainings/explain"):

@@ -26,7 +26,7 @@ from craton.training.data.hub import HubDatasets
 from craton.training.embedder import embedding
 from craton.training.jobrun import Checkout, JobRun
 from craton.training.outside import Asking
-from craton.training.repositories import Checkouts
+from craton.training.repositories import PINS, Checkouts
 from craton.training.specification.methods import Specification
 from craton.training.specification.tuning import Tuned
 from craton.training.submitting import Trainings, code_refused
@@ -87,7 +87,7 @@ async def training_parts(platform: Platform) -> AsyncIterator[TrainingParts]:
 
     def start_run(running: Running, spec: Specification | Tuned) -> JobRun:
         teams.append(Teams(platform, running.job, loop))
-        check_out = _checkout(platform, running.job.tenant)
+        check_out = _checkout(platform, running.job)
         return JobRun(running, platform.home.path / RUNS, check_out, teams[-1].gather, models.asking(running))
 
     try:
@@ -113,7 +113,7 @@ async def helping(platform: Platform, job: Job, leader: str) -> None:
 
     async with training_parts(platform) as parts:
         work = await helpers_work(job, parts)
-        await help_run(leader, os.environ.get(TOKEN, ""), _checkout(platform, job.tenant), work)
+        await help_run(leader, os.environ.get(TOKEN, ""), _checkout(platform, job), work)
 
 
 def _sources(platform: Platform, viewer: Viewer) -> Sources:
@@ -121,13 +121,15 @@ def _sources(platform: Platform, viewer: Viewer) -> Sources:
     return Sources(platform.buckets, HubDatasets(viewer), checkouts)
 
 
-def _checkout(platform: Platform, tenant: str) -> Checkout:
+def _checkout(platform: Platform, job: Job) -> Checkout:
+    """Of the revisions that the job was submitted with."""
     checkouts = Checkouts(platform.hub, Reaching(platform.database))
+    pins = job.arguments.get(PINS) or {}
 
     def check_out(kind: Literal["model", "space"], ref: str, folder: Path) -> None:
         if kind == "space" and not platform.settings.training.code:
             raise code_refused()
-        checkouts.check_out(tenant, kind, ref, folder)
+        checkouts.check_out(job.tenant, kind, pins.get(ref, ref), folder)
 
     return check_out
 

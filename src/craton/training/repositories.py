@@ -14,6 +14,8 @@ from craton.hub.models import STARTER_NAMESPACE
 from craton.hub.reaching import Reached, Reaching
 from craton.hub.repositories import Hub
 
+PINS = "pinned_repositories"
+"""The argument of a job: the repositories that its method checks out, as they are named -> with their revisions."""
 _HINTS = {
     "model": "`craton models list` shows what is here, `craton models pull NAME` fetches more.",
     "space": "Upload its files as a space first.",

@@ -28,6 +28,7 @@ from craton.training.ending import finish
 from craton.training.methods import LIBRARIES, Train, trainer_for
 from craton.training.protocol import Run, Tables, Trained
 from craton.training.reports import report
+from craton.training.repositories import PINS
 from craton.training.specification.methods import Reinforcement, Specification
 from craton.training.specification.parts import Data
 from craton.training.specification.reading import is_tuning, read
@@ -169,7 +170,9 @@ class _Training:
         run.check()
         trained = self._train(spec, tables_, run)
         name, revision = ("", "") if source is None else (source.name, source.revision)
-        lineage = Lineage(self._running.job.id, name, revision, trained.bases)
+        pins = self._running.job.arguments.get(PINS) or {}
+        bases = tuple(pins.get(base, base) for base in trained.bases)
+        lineage = Lineage(self._running.job.id, name, revision, bases)
         with tempfile.TemporaryDirectory(prefix="craton-artifact-") as place:
             folder = trained.folder if trained.folder is not None else Path(place)
             manifest = None

@@ -14,9 +14,10 @@ from craton.jobs.queue import Jobs
 from craton.store.database import Database
 from craton.training.data.hub import HubDatasets
 from craton.training.data.refs import DatasetRef, read_ref
+from craton.training.repositories import PINS
 from craton.training.specification.explaining import Explanation, explain
 from craton.training.specification.explaining_tuning import explain_tuning
-from craton.training.specification.methods import Reinforcement, Specification
+from craton.training.specification.methods import Ensemble, Reinforcement, Specification, Transfer
 from craton.training.specification.names import SPACES
 from craton.training.specification.reading import document_of, method_of, read_any
 from craton.training.specification.tuning import RewardTuning, Tuned
@@ -78,7 +79,9 @@ class Trainings:
         spec = self._read(document)
         if isinstance(spec, Tuned):
             return spec, {"specification": document_of(spec), **(await self._sources.pin(tenant, spec)).arguments()}
-        return spec, {"specification": document_of(spec), "pinned": await self._pinned(tenant, spec)}
+        arguments = {"specification": document_of(spec), "pinned": await self._pinned(tenant, spec)}
+        pins = await self._sources.pin_repositories(tenant, begins_with(spec))
+        return spec, arguments | ({PINS: pins} if pins else {})
 
     def _read(self, document: Any) -> Specification | Tuned:
         spec = read_any(document)
@@ -101,6 +104,18 @@ class Trainings:
     def _submit(self, job: JobSpec) -> Job:
         with self._database.write() as connection:
             return self._jobs.submit(connection, job)
+
+
+def begins_with(spec: Specification) -> tuple[str, ...]:
+    """The repositories that a method checks out, as it names them."""
+    match spec:
+        case Ensemble():
+            return tuple(member.hub for member in spec.members if member.hub)
+        case Transfer():
+            return (spec.base,)
+        case Reinforcement() if spec.environment.startswith(SPACES):
+            return (spec.environment,)
+    return ()
 
 
 def code_refused(what: str = "An environment from a repository") -> Unsupported:

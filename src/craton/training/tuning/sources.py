@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from itertools import chain, islice
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from craton.core.errors import Conflict, InvalidRequest, NotFound, Unsupported
 from craton.training.data.hub import HubDatasets
 from craton.training.data.refs import DatasetRef, read_ref
 from craton.training.repositories import Checkouts
+from craton.training.specification.names import SPACES
 from craton.training.specification.tuning import Pretraining, Records, Tuned
 from craton.training.tuning.records import Record, blocks_of, read_lines, read_rows, read_text
 
@@ -67,6 +68,16 @@ class Sources:
             await self._pin(tenant, validation, "data.validation") if validation else "",
             base,
         )
+
+    async def pin_repositories(self, tenant: str, names: Collection[str]) -> dict[str, str]:
+        """Name -> the same with its revision in full. Raises NotFound, Gated, Forbidden."""
+        return await asyncio.to_thread(self._pin_all, tenant, names)
+
+    def _pin_all(self, tenant: str, names: Collection[str]) -> dict[str, str]:
+        def pinned(name: str) -> str:
+            return self._checkouts.pinned(tenant, "space" if name.startswith(SPACES) else "model", name)
+
+        return {name: pinned(name) for name in names}
 
     async def open(self, tenant: str, pinned: str, data: Records, part: str, folder: Path, field: str) -> Read:
         """Brings the records here, as they were when they were pinned. Raises Conflict when they changed since."""
