@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 
 FIELD = "base"
 MAX_JSON = 4 << 20  # bytes of config.json
+_BROKEN = (OSError, ValueError, KeyError, RuntimeError, NotImplementedError)
 WHICH = "Models that write text (Llama, Mistral, Qwen, Gemma, GPT-2, Falcon ...) as one GGUF file or safetensors are."
 
 
@@ -71,38 +72,52 @@ def look_at(folder: Path, name: str) -> Base:
 def load(base: Base, dtype: torch.dtype | None = None) -> tuple[Any, Any]:
     """The model (a transformers one, in evaluation) and its tokenizer. dtype: None for float32. Raises Damaged for
     files that do not load."""
+    with _reading_once():
+        return load_model(base, dtype), load_tokenizer(base)
+
+
+def load_model(base: Base, dtype: torch.dtype | None = None) -> Any:
+    """Without its tokenizer. Raises the same."""
     import torch
     from transformers import AutoModelForCausalLM
 
     with _quietly(), _reading_once():
         try:
-            tokenizer = load_tokenizer(base)
             model = AutoModelForCausalLM.from_pretrained(
                 base.folder,
                 dtype=dtype or torch.float32,
                 local_files_only=True,
                 **({"gguf_file": base.gguf} if base.gguf else {"use_safetensors": True, "trust_remote_code": False}),
             )
-        except (OSError, ValueError, KeyError, RuntimeError, NotImplementedError) as error:
-            raise Damaged(base.name, f"its weights cannot be loaded: {str(error).splitlines()[0][:300]}") from error
+        except _BROKEN as error:
+            raise _damaged(base, error) from error
     model.config.use_cache = False
     if base.gguf:  # it is not quantised any more
         del model.config.quantization_config
         for name, value in ("hf_quantizer", None), ("is_quantized", False):
             setattr(model, name, value)
     model.config._name_or_path = ""
-    return model, tokenizer
+    return model
 
 
 def load_tokenizer(base: Base) -> Any:
     from transformers import AutoTokenizer
 
     more = {"gguf_file": base.gguf} if base.gguf else {}
-    with _quietly():
-        tokenizer = AutoTokenizer.from_pretrained(base.folder, local_files_only=True, trust_remote_code=False, **more)
+    with _quietly(), _reading_once():
+        try:
+            tokenizer = AutoTokenizer.from_pretrained(
+                base.folder, local_files_only=True, trust_remote_code=False, **more
+            )
+        except _BROKEN as error:
+            raise _damaged(base, error) from error
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
     return tokenizer
+
+
+def _damaged(base: Base, error: Exception) -> Damaged:
+    return Damaged(base.name, f"it cannot be loaded: {str(error).partition(chr(10))[0][:300]}")
 
 
 def _gguf(folder: Path, name: str, file: str) -> Base:
@@ -153,6 +168,9 @@ def _reading_once() -> Iterator[None]:
     table of names anew for each module: the starter model took 25 s of 35 for that. Here each is made once."""
     gguf: Any = import_module("gguf")
     reader, names = gguf.GGUFReader, gguf.get_tensor_name_map
+    if hasattr(reader, "cache_info"):  # somebody around this does it already
+        yield
+        return
     gguf.GGUFReader, gguf.get_tensor_name_map = cache(reader), cache(names)
     try:
         yield

@@ -89,7 +89,7 @@ def main() -> None:
 def _answer(request: Request) -> Answer:
     import torch
 
-    from craton.training.tuning.base import load, look_at
+    from craton.training.tuning.base import load_model, look_at
 
     torch.set_num_threads(request.threads)
     folder = Path(request.folder)
@@ -100,7 +100,7 @@ def _answer(request: Request) -> Answer:
         return Answer(_loss(model, request)[0])
     from peft import PeftModel
 
-    model, _ = load(look_at(Path(request.base), "the base"))
+    model = load_model(look_at(Path(request.base), "the base"))
     adapted = PeftModel.from_pretrained(model, str(folder), local_files_only=True)
     loss, logits = _loss(adapted, request)
     with adapted.disable_adapter():
