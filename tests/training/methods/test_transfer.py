@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ np = pytest.importorskip("numpy")
 
 from craton.training.methods.transfer.layers import Thawing  # noqa: E402
 from craton.training.methods.transfer.training import train  # noqa: E402
+from craton.training.methods.transfer.trial import try_out  # noqa: E402
 
 WORDS = ["sun", "rain", "wind", "snow", "fog", "hot", "cold", "wet", "dry", "bright", "what", "is", "the"]
 TARGET = Field("y", "category", categories=("no", "yes"))
@@ -192,6 +194,21 @@ def test_sentence_transformers_reads_the_result(base: Path, tmp_path: Path) -> N
     theirs = SentenceTransformer(str(folder), device="cpu").encode(some, normalize_embeddings=True)
     assert np.allclose(vectors(encoder, texts, some, MemoryRun(tmp_path)).numpy(), theirs, atol=1e-5)
     assert torch.get_num_threads() == 1
+
+
+def test_a_fresh_process_finds_out_what_was_written_otherwise(base: Path, tmp_path: Path) -> None:
+    from safetensors.torch import load_file, save_file
+
+    from craton.engines.predictor.nets.encoder import read_encoder
+
+    encoder, texts = read_encoder(base, 16)
+    other = tmp_path / "other"
+    shutil.copytree(base, other)
+    weights = load_file(other / "model.safetensors")
+    weights["embeddings.word_embeddings.weight"] += 0.01 * weights["embeddings.word_embeddings.weight"].roll(1, 0)
+    save_file(weights, other / "model.safetensors", {"format": "pt"})
+    with pytest.raises(Damaged, match="other vectors"):
+        try_out(encoder, texts, other, ["what is wet"])
 
 
 def test_what_cannot_be_is_refused(base: Path, tmp_path: Path) -> None:

@@ -14,12 +14,13 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from craton.core.errors import Damaged, InvalidRequest
+from craton.core.errors import InvalidRequest
 from craton.engines.predictor.encoders import BATCH, text_of
 from craton.training.methods.deep.loop import Loop
 from craton.training.methods.deep.training import hold_out, loss_figure
 from craton.training.methods.transfer.layers import Thawing
 from craton.training.methods.transfer.settings import Pairs, read_settings
+from craton.training.methods.transfer.trial import try_out
 from craton.training.protocol import Run, Tables, Trained
 from craton.training.specification.methods import Transfer
 
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from craton.engines.predictor.nets.encoder import Encoder, Texts
 
 CUT = 10  # places of a ranking that count
+TRIED = 8  # texts whose vectors a fresh process must give
 LEFT = {"README.md", "model.safetensors", ".gitattributes"}
 """The files of the base that are not the result's."""
 
@@ -67,7 +69,7 @@ def train_pairs(spec: Transfer, tables: Tables, run: Run) -> Trained:
     encoder.eval()
     after = retrieval(encoder, texts, tables.test, columns, run)
     folder = write_encoder(encoder, base, run.folder / "result", str(spec.base))
-    _same(encoder, texts, folder, learning[columns[0]].head(8).tolist())
+    try_out(encoder, texts, folder, [text_of(value) for value in learning[columns[0]].head(TRIED)])
     metrics = {**after, **{f"{name}_before": value for name, value in before.items()}}
     notes = [
         f"Tuned from {spec.base} ({spec.tune}, {settings.loss}) on {len(rows):,} pairs; the weights of epoch "
@@ -217,17 +219,3 @@ def write_encoder(encoder: Encoder, base: Path, folder: Path, name: str) -> Path
     }
     save_file(tensors, folder / "model.safetensors", {"format": "pt", "base_model": name})
     return folder
-
-
-def _same(encoder: Encoder, texts: Texts, folder: Path, some: list[Any]) -> None:
-    """What was written gives the vectors that were trained. Raises Damaged."""
-    import torch
-
-    from craton.engines.predictor.nets.encoder import read_encoder
-
-    other, other_texts = read_encoder(folder, texts.window)
-    said = [text_of(value) for value in some]
-    with torch.no_grad():
-        ours, theirs = (one(*own.padded(own.ids(said)[0])) for one, own in ((encoder, texts), (other, other_texts)))
-    if not torch.allclose(ours, theirs, 1e-5, 1e-6):
-        raise Damaged("the tuned encoder", "it gives other vectors once it is loaded again")
