@@ -61,7 +61,7 @@ def test_a_document_comes_back_as_it_was_written() -> None:
 
 
 def test_every_method_has_a_name_and_members_are_structures() -> None:
-    assert len(methods()) == 11
+    assert len(methods()) == 17
     spec = read({"method": "ensemble", "data": DATA, "members": [{"use": "ridge"}, {"hub": "acme/churn@main"}]})
     assert isinstance(spec, Ensemble)
     assert [member.hub for member in spec.members] == ["", "acme/churn@main"]
