@@ -32,7 +32,7 @@ def encode(rows: pd.DataFrame, fields: Sequence[Field], style: Style) -> Matrix:
         named = [field.name for field in fields]
         whole: Matrix = (rows if rows.columns.tolist() == named else rows[named]).to_numpy()
         if whole.dtype == np.float64:
-            return whole
+            return np.ascontiguousarray(whole)  # a row's numbers side by side: sums come out as the library's do
     return np.hstack([encode_column(rows[field.name], field, style) for field in fields])
 
 
