@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -11,6 +14,8 @@ from craton.core.errors import InvalidRequest
 from craton.training.tuning import records
 from craton.training.tuning.conversations import read_conversation, read_plain, read_prompt
 from craton.training.tuning.records import good, read_lines, read_text
+
+EXAMPLES = Path(__file__).parents[3] / "examples"
 
 
 def blocks(text: str, size: int = 7) -> list[bytes]:
@@ -54,6 +59,13 @@ def test_a_line_without_an_end_is_not_held(monkeypatch: pytest.MonkeyPatch) -> N
     found = list(read_lines([b'{"text": "', *[b"x" * 50] * 20, b'"}\n{"text": "y"}\n']))
     assert [(one.place, one.value) for one in found] == [("line 1", None), ("line 2", {"text": "y"})]
     assert "longer than 100 bytes" in found[0].fault
+
+
+def test_the_examples_pairs_are_records(tmp_path: Path) -> None:
+    made = tmp_path / "support.jsonl"
+    subprocess.run([sys.executable, EXAMPLES / "python_support.py", made], check=True, capture_output=True, timeout=120)
+    found = list(good(read_lines([made.read_bytes()]), read_conversation))
+    assert len(found) == 300
 
 
 def test_nothing_is_refused() -> None:
