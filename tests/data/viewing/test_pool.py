@@ -144,7 +144,8 @@ async def test_an_idle_reader_is_ended(desk: Desk) -> None:
             if not (pool._pool._children or child.alive):
                 break
             await asyncio.sleep(0.01)
-        assert not (pool._pool._children or child.alive)
+        assert not pool._pool._children
+        assert not child.alive
         assert len((await look(pool, path)).rows) == 1
     finally:
         await pool.close()
