@@ -1,25 +1,17 @@
-"""A finished result is loaded in a process that never saw the training, and must give the loss that was measured there.
-
-`python -m craton.training.tuning.trial PARENT` reads one request (JSON) and answers with figures (JSON).
-"""
+"""A finished result is loaded in a process that never saw the training, and must give the loss measured there."""
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
-import msgspec
 from msgspec import Struct
 
-from craton.children.limits import die_with
-from craton.children.process import clean_environment
-from craton.core.errors import CratonError, Damaged
+from craton.core.errors import Damaged
+from craton.training.fresh import answer as answer_as_program
+from craton.training.fresh import ask
 
 SAMPLES = 8
-SECONDS = 1800.0
 RELATIVE = 2e-3  # of a loss: float32 sums in another order; a GPU's bfloat16 is compared with the CPU's float32
 ROUGH = 3e-2
 
@@ -35,35 +27,15 @@ class Request(Struct, frozen=True):
 
 class Answer(Struct, frozen=True):
     """loss: the mean of the samples' learned tokens. changed: the largest difference that the adapter makes to a
-    logit. error: "" unless it could not be loaded."""
+    logit."""
 
     loss: float = 0.0
     changed: float = 0.0
-    error: str = ""
 
 
 def try_out(request: Request, expected: float, *, rough: bool) -> Answer:
     """Raises Damaged when what was written cannot be loaded, gives another loss, or (an adapter) changes nothing."""
-    command = [sys.executable, "-s", "-P", "-m", "craton.training.tuning.trial", str(os.getpid())]
-    process = subprocess.Popen(
-        command,
-        env=clean_environment(os.environ),
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.DEVNULL,
-    )
-    try:
-        output, _ = process.communicate(msgspec.json.encode(request), SECONDS)
-    except subprocess.TimeoutExpired:
-        raise Damaged("the tuned model", f"it did not answer within {SECONDS:.0f} seconds") from None
-    finally:
-        process.kill()
-        process.wait()
-    if process.returncode:
-        raise Damaged("the tuned model", "the process that loaded it again did not survive it")
-    answer = msgspec.json.decode(output, type=Answer)
-    if answer.error:
-        raise Damaged("the tuned model", f"it cannot be loaded again: {answer.error}")
+    answer = ask(__name__, request, Answer, "the tuned model")
     if abs(answer.loss - expected) > (ROUGH if rough else RELATIVE) * max(1.0, abs(expected)):
         raise Damaged(
             "the tuned model", f"loaded again its loss is {answer.loss:.5g}, in training it was {expected:.5g}"
@@ -71,19 +43,6 @@ def try_out(request: Request, expected: float, *, rough: bool) -> Answer:
     if request.base and not answer.changed:
         raise Damaged("the adapter", "it changes no logits: it would answer in its name only. More updates teach it")
     return answer
-
-
-def main() -> None:
-    die_with(int(sys.argv[1]))
-    output = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
-    os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # libraries that talk do not spoil the answer
-    request = msgspec.json.decode(sys.stdin.buffer.read(), type=Request)
-    try:
-        answer = _answer(request)
-    except (CratonError, OSError, ValueError, KeyError, RuntimeError) as error:
-        answer = Answer(error=str(error).partition("\n")[0][:300])
-    output.write(msgspec.json.encode(answer))
-    output.close()
 
 
 def _answer(request: Request) -> Answer:
@@ -126,4 +85,4 @@ def _loss(model: Any, request: Request) -> tuple[float, Any]:
 
 
 if __name__ == "__main__":
-    main()
+    answer_as_program(Request, _answer)
