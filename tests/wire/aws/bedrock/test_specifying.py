@@ -111,7 +111,8 @@ def test_every_hyperparameter_lands_where_the_specification_has_it(data: st.Data
     kind, more = kinds[method]
     teacher = {"distillationConfig": {"teacherModelConfig": {"teacherModelIdentifier": "big"}}}
     extra = {"customizationConfig": teacher} if kind == "DISTILLATION" else {}
-    read(asked(kind, given_values | more, **extra))
+    spec = read(asked(kind, given_values | more, **extra))
+    assert type(spec).__struct_config__.tag == method
 
 
 @pytest.mark.parametrize(
