@@ -54,6 +54,8 @@ rules:
     delay: {first_ms: 20}
   - when: {contains: please fail}
     fault: {after: 0, kind: fail, reason: it was asked to}
+  - when: {contains: break in the middle}
+    fault: {after: 2, kind: fail, reason: half is enough}
 """
 
 

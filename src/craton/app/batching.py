@@ -7,6 +7,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import TYPE_CHECKING
 
+from craton.app.bodies import chat_bodies
 from craton.app.models import RunningModels
 from craton.app.platform import Platform
 from craton.batch.batches import Batches
@@ -15,15 +16,12 @@ from craton.batch.values import Batch
 from craton.core.access import Caller
 from craton.customizing.tags import Tags
 from craton.serve.inference import Serving
-from craton.wire.anthropic.dialect import AnthropicDialect
 from craton.wire.aws.async_invoking import RESOURCE as ASYNC
 from craton.wire.aws.async_invoking import AsyncInvokeOperations
 from craton.wire.aws.bedrock.invocation_jobs import RESOURCE as JOBS
 from craton.wire.aws.bedrock.invocation_jobs import InvocationJobOperations
 from craton.wire.aws.handling import Handle
 from craton.wire.aws.names import model_name
-from craton.wire.chat_bodies import ChatBodies, route_handler
-from craton.wire.openai.dialect import OpenAIDialect
 
 if TYPE_CHECKING:
     from craton.batch.job import BatchParts
@@ -56,12 +54,6 @@ class RunningBatches:
             ("bedrock-runtime", AsyncInvokeOperations(single, serving).handlers),
         )
         self.owners = {JOBS: jobs.get, ASYNC: single.get}
-
-
-def chat_bodies(serving: Serving) -> ChatBodies:
-    """For InvokeModel, live and in batches."""
-    messages = route_handler(AnthropicDialect(serving), "CreateMessage")
-    return ChatBodies(messages, route_handler(OpenAIDialect(serving, time.time), "CreateChatCompletion"))
 
 
 @asynccontextmanager

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING
 
 from craton.access.bookkeeping import Bookkeeping
 from craton.app.backstage import Backstage
-from craton.app.batching import RunningBatches, chat_bodies
+from craton.app.batching import RunningBatches
+from craton.app.bodies import chat_bodies
 from craton.app.clusters import clusters
 from craton.app.conversion import open_quantising
 from craton.app.customizing import RunningCustomizing

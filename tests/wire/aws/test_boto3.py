@@ -10,6 +10,12 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
+GUARDED = {
+    "guardrailIdentifier": "abc",
+    "guardrailVersion": "1",
+    "source": "INPUT",
+    "content": [{"text": {"text": "x"}}],
+}
 HELLO = [{"role": "user", "content": [{"text": "hello there world"}]}]
 WEATHER = {
     "toolSpec": {
@@ -80,7 +86,7 @@ def test_models_are_listed_and_described(connect: Callable[..., Any]) -> None:
     ("service", "operation", "parameters"),
     [
         ("bedrock", "list_guardrails", {}),
-        ("bedrock-runtime", "invoke_model_with_response_stream", {"modelId": "echo", "body": b"{}"}),
+        ("bedrock-runtime", "apply_guardrail", GUARDED),
         ("bedrock-agent", "prepare_agent", {"agentId": "AGENT12345"}),
         ("bedrock-agent", "list_tags_for_resource", {"resourceArn": "arn:aws:bedrock:x:123456789012:agent/AGENT12345"}),
         ("bedrock-agent-runtime", "list_sessions", {}),

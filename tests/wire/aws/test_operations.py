@@ -18,7 +18,8 @@ from craton.wire.aws.service import Service
 from craton.wire.http import Request, Route
 
 REAL = {
-    *("Converse", "ConverseStream", "CountTokens", "InvokeModel", "InvokeEndpoint"),
+    *("Converse", "ConverseStream", "CountTokens", "InvokeEndpoint"),
+    *("InvokeModel", "InvokeModelWithResponseStream"),
     *("ListFoundationModels", "GetFoundationModel"),
 }
 

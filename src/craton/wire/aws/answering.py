@@ -5,12 +5,12 @@ The live routes and the jobs give these same values to `Operation.write`, so tha
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import NamedTuple, Protocol
 
 from craton.core.chat import ChatRequest, Json
 from craton.core.errors import CratonError, InvalidRequest, ModelFailed, Unsupported
-from craton.core.events import fold_stream
+from craton.core.events import Event, fold_stream
 from craton.core.model import ModelInfo
 from craton.core.streams import closing
 from craton.serve.inference import Call, Predicting
@@ -65,6 +65,22 @@ class Bodies(Protocol):
         """Raises InvalidRequest for one that it does not know."""
         ...
 
+    def stream(self, call: Call, model: str, body: bytes) -> tuple[ChatRequest, Callable[[Event], list[bytes]]]:
+        """What is asked, and what writes the events of its answer as JSON objects. Raises InvalidRequest."""
+        ...
+
+    def counted(self, model: str, body: bytes) -> ChatRequest:
+        """What is asked, to be counted. Raises InvalidRequest."""
+        ...
+
+
+class Streamed(NamedTuple):
+    """pieces: what an event is in the words of the body's family. model: the one that runs."""
+
+    events: AsyncIterator[Event]
+    pieces: Callable[[Event], list[bytes]]
+    model: str
+
 
 async def invoke_model(serving: Predicting, call: Call, value: Json, bodies: Bodies | None) -> Said:
     """bodies: for models that chat, where there are any."""
@@ -82,6 +98,32 @@ async def invoke_model(serving: Predicting, call: Call, value: Json, bodies: Bod
     else:
         answered = await bodies.answer(call, name, body)
     return Said({"body": answered, "contentType": "application/json"}, info.id)
+
+
+async def stream_model(serving: Predicting, call: Call, value: Json, bodies: Bodies | None) -> Streamed:
+    """Raises Unsupported for a model or a body whose answer comes at once."""
+    refuse_members(value, ("guardrailIdentifier", "trace"), "")
+    name, body = model_name(value["modelId"]), value.get("body", b"")
+    info, bodies = await _chats(serving, call, name, body, bodies, "InvokeModelWithResponseStream")
+    asked, pieces = bodies.stream(call, name, body)
+    return Streamed(serving.chat(call, asked), pieces, info.id)
+
+
+async def read_counted(serving: Predicting, call: Call, value: Json, bodies: Bodies | None) -> tuple[ChatRequest, str]:
+    """For CountTokens with a body of InvokeModel: the request, and the id of the model that its name means."""
+    name, body = model_name(value["modelId"]), value["invokeModel"]["body"]
+    info, bodies = await _chats(serving, call, name, body, bodies, "CountTokens")
+    return bodies.counted(name, body), info.id
+
+
+async def _chats(
+    serving: Predicting, call: Call, name: str, body: bytes, bodies: Bodies | None, operation: str
+) -> tuple[ModelInfo, Bodies]:
+    """Raises Unsupported where no model that chats is asked to."""
+    info = await serving.model(call.caller, name)
+    if bodies is None or "chat" not in info.verbs or ("embed" in info.verbs and embeds(_object(body))):
+        raise Unsupported(f"{operation} with this body and the model {info.id!r}", "InvokeModel answers at once.")
+    return info, bodies
 
 
 def refuse_invoke(info: ModelInfo, *, chats: bool = True) -> None:

@@ -77,13 +77,14 @@ class StreamWriter:
 
     def __init__(self, options: AnswerOptions) -> None:
         self._options = options
+        self._started = False
         self._kinds: dict[int, str] = {}
-
-    def start(self) -> tuple[str, Json]:
-        return "messageStart", {"role": "assistant"}
 
     def write(self, event: Event, milliseconds: int) -> Iterator[tuple[str, Json]]:
         """milliseconds: since the request came in."""
+        if not self._started:
+            self._started = True
+            yield "messageStart", {"role": "assistant"}
         if isinstance(event, Delta):
             for delta in self._deltas(event):
                 yield "contentBlockDelta", {"contentBlockIndex": event.index, "delta": delta}

@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
 
 from craton.core.chat import Json
-from craton.core.errors import CratonError, Internal, Unsupported
-from craton.core.events import Event
-from craton.core.streams import closing
 from craton.serve.inference import Predicting
-from craton.wire.aws.answering import Bodies, answer_options, converse, invoke_model, read_chat
+from craton.wire.aws.answering import (
+    Bodies,
+    answer_options,
+    converse,
+    invoke_model,
+    read_chat,
+    read_counted,
+    stream_model,
+)
 from craton.wire.aws.answers import StreamWriter
-from craton.wire.aws.errors import stream_exception
+from craton.wire.aws.chunks import ChunkWriter
 from craton.wire.aws.handling import call_of
 from craton.wire.aws.service import Operation
+from craton.wire.aws.streaming import frames
 from craton.wire.http import Reply, Request
 from craton.wire.ran import RAN
 
-log = logging.getLogger("craton.wire.aws")
-
 
 class BedrockRuntime:
-    """Handlers by operation name. monotonic: seconds, for metrics.latencyMs. bodies: for InvokeModel."""
+    """Handlers by operation name. monotonic: seconds, for metrics. bodies: for InvokeModel."""
 
     def __init__(self, serving: Predicting, monotonic: Callable[[], float], bodies: Bodies | None = None) -> None:
         self._serving, self._bodies = serving, bodies
@@ -32,6 +35,7 @@ class BedrockRuntime:
             "ConverseStream": self.converse_stream,
             "CountTokens": self.count_tokens,
             "InvokeModel": self.invoke_model,
+            "InvokeModelWithResponseStream": self.stream_model,
         }
 
     async def converse(self, operation: Operation, request: Request, value: Json) -> Reply:
@@ -42,16 +46,16 @@ class BedrockRuntime:
         started = self._monotonic()
         call = call_of(operation, request)
         chat, model = await read_chat(self._serving, call, value)
-        events = self._serving.chat(call, chat)
         writer = StreamWriter(answer_options(value, chat, model))
-        frames = self._frames(operation, request, events, writer, started)
-        return _name_model(operation.write_stream({}, frames), model)
+        streamed = frames(operation, request.request_id, self._serving.chat(call, chat), writer, self._since(started))
+        return _name_model(operation.write_stream({}, streamed), model)
 
     async def count_tokens(self, operation: Operation, request: Request, value: Json) -> Reply:
-        if "invokeModel" in value["input"]:
-            raise Unsupported("CountTokens with input.invokeModel", "Use input.converse.")
-        call = call_of(operation, request)
-        chat, model = await read_chat(self._serving, call, {**value["input"]["converse"], "modelId": value["modelId"]})
+        call, asked = call_of(operation, request), {**value["input"], "modelId": value["modelId"]}
+        if "invokeModel" in asked:
+            chat, model = await read_counted(self._serving, call, asked, self._bodies)
+        else:
+            chat, model = await read_chat(self._serving, call, {**asked["converse"], "modelId": asked["modelId"]})
         tokens = await self._serving.count_tokens(call, chat)
         return _name_model(operation.write({"inputTokens": tokens}), model)
 
@@ -59,37 +63,16 @@ class BedrockRuntime:
         said = await invoke_model(self._serving, call_of(operation, request), value, self._bodies)
         return _name_model(operation.write(said.output), said.model)
 
-    async def _frames(
-        self,
-        operation: Operation,
-        request: Request,
-        events: AsyncIterator[Event],
-        writer: StreamWriter,
-        started: float,
-    ) -> AsyncIterator[bytes]:
-        """What goes wrong before the first event raises, and gets a status; after it, it becomes an exception frame."""
-        begun = False
-        async with closing(events):
-            try:
-                async for event in events:
-                    written = writer.write(event, self._since(started))
-                    frames = b"".join([operation.event(name, members) for name, members in written])
-                    if not begun:
-                        begun, frames = True, operation.event(*writer.start()) + frames
-                    if frames:
-                        yield frames
-            except CratonError as error:
-                if not begun:
-                    raise
-                yield operation.exception(*stream_exception(error, operation))
-            except Exception:
-                if not begun:
-                    raise
-                log.exception("request %s broke off in mid-stream", request.request_id)
-                yield operation.exception(*stream_exception(Internal(request.request_id), operation))
+    async def stream_model(self, operation: Operation, request: Request, value: Json) -> Reply:
+        started = self._monotonic()
+        call = call_of(operation, request)
+        said = await stream_model(self._serving, call, value, self._bodies)
+        writer = ChunkWriter(said.pieces)
+        streamed = frames(operation, request.request_id, said.events, writer, self._since(started))
+        return _name_model(operation.write_stream({"contentType": "application/json"}, streamed), said.model)
 
-    def _since(self, started: float) -> int:
-        return round((self._monotonic() - started) * 1000)
+    def _since(self, started: float) -> Callable[[], float]:
+        return lambda: self._monotonic() - started
 
 
 def _name_model(reply: Reply, model: str) -> Reply:
