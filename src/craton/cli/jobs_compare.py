@@ -84,9 +84,16 @@ def _about(runs: list[dict[str, Any]]) -> list[tuple[str, ...]]:
         seconds = run["facts"].get("cost", {}).get("seconds")
         return "" if seconds is None else human_span(seconds)
 
+    def energy(run: dict[str, Any]) -> str:
+        cost = run["facts"].get("cost", {})
+        told = [cost[name] for name in ("joules", "gpu_joules") if name in cost]
+        return f"{sum(told):,.0f} J" if told else ""
+
+    spent = [*map(energy, runs)]
     return [
         ("status", *(run["status"] for run in runs)),
         ("took", *map(took, runs)),
+        *([("energy", *spent)] if any(spent) else []),
         ("model", *(f"{run['model']}@{run['model_revision'][:8]}" if run["model"] else "" for run in runs)),
     ]
 

@@ -17,7 +17,6 @@ from craton.jobs.leases import Lease
 from craton.jobs.queue import Jobs
 from craton.jobs.running import RunningJob
 from craton.store.database import Database
-from craton.training.tracking.environment import Cost, environment
 from craton.training.tracking.keeping import Facts
 from craton.training.tracking.reading import Runs
 from craton.training.tracking.recorder import FULL, Recorder
@@ -200,20 +199,6 @@ def test_the_beginning_of_an_id_is_enough_when_it_is_one_runs(world: World) -> N
             world.runs.resolve(TENANT, absent)
     with pytest.raises(NotFound):
         world.runs.resolve("other", second.id)
-
-
-def test_energy_is_counted_where_the_machine_counts_it(tmp_path: Any) -> None:
-    zone = tmp_path / "intel-rapl:0"
-    (tmp_path / "intel-rapl:0:0").mkdir()
-    zone.mkdir()
-    (zone / "energy_uj").write_text("1000000")
-    cost = Cost(tmp_path)
-    (zone / "energy_uj").write_text("3500000")
-    assert cost.so_far()["joules"] == 2.5
-    (zone / "energy_uj").write_text("10")  # it began anew
-    assert "joules" not in cost.so_far()
-    assert "joules" not in Cost(tmp_path / "none").so_far()
-    assert environment()["cores"] >= 1
 
 
 def test_a_spec_is_seen_by_its_tenant_alone(world: World) -> None:

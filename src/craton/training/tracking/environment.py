@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from craton import __version__
+from craton.training.tracking.energy import POWERCAP, Meter
 
 LIBRARIES = (
     *("gymnasium", "lightgbm", "numpy", "pandas", "river", "scikit-learn", "scipy", "sentence-transformers"),
     *("stable-baselines3", "torch", "transformers", "umap-learn", "xgboost-cpu"),
 )
-POWERCAP = Path("/sys/class/powercap")
 
 
 def environment() -> dict[str, Any]:
@@ -55,32 +55,16 @@ def _memory() -> int | None:
 
 
 class Cost:
-    """What a stretch of work took: seconds, processor seconds of this process, and joules where the machine counts them
-    (Intel's and AMD's RAPL counters: of the whole package, so other work on it is in them)."""
+    """What a stretch of work took: seconds, processor seconds of this process, and joules (`energy`) where the machine
+    counts them."""
 
     def __init__(self, powercap: Path = POWERCAP) -> None:
-        self._powercap = powercap
-        self._began, self._processor, self._energy = time.monotonic(), time.process_time(), _joules(powercap)
+        self._meter = Meter(powercap)
+        self._began, self._processor = time.monotonic(), time.process_time()
 
     def so_far(self) -> dict[str, float]:
-        found = {
+        return {
             "seconds": round(time.monotonic() - self._began, 3),
             "processor_seconds": round(time.process_time() - self._processor, 3),
+            **self._meter.joules(),
         }
-        now = _joules(self._powercap)
-        spent = [now[zone] - before for zone, before in self._energy.items() if zone in now]
-        if spent and all(joules >= 0 for joules in spent):  # a counter that began anew tells nothing
-            found["joules"] = round(sum(spent), 1)
-        return found
-
-
-def _joules(powercap: Path) -> dict[str, float]:
-    """Zone -> joules since some moment; empty where there are no counters, or only root may read them."""
-    found = {}
-    for zone in powercap.glob("*-rapl:[0-9]*"):
-        if zone.name.count(":") == 1:  # a package; what is inside it is counted in it
-            try:
-                found[zone.name] = int((zone / "energy_uj").read_text()) / 1e6
-            except (OSError, ValueError):
-                continue
-    return found
