@@ -16,7 +16,7 @@ from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 import httpx
 import pytest
@@ -31,7 +31,19 @@ print("craton-parameter", json.dumps({"rate": 0.5, "layers": [64, 32], "long": "
 for step in range(2500):
     print("craton-metric", json.dumps({"loss": 1 / (1 + step), "step": step}))
 print("craton-metric", json.dumps({"f1 (macro), test": 0.75, "odd": float("nan"), "inf": float("inf")}))
+import os, pathlib
+folder = pathlib.Path(os.environ["CRATON_OUTPUT_FOLDER"])
+(folder / "report of it").mkdir()
+(folder / "README.md").write_text("# what it is")
+(folder / "report of it" / "curve #1.png").write_bytes(b"\\x89PNG picture")
+(folder / "weights.bin").write_bytes(b"weights")
+(folder / "model.json").write_text(json.dumps({"files": {"more.txt": "0"}}))
+(folder / "more.txt").write_text("weights, too")
 """
+FILES = {"README.md": b"# what it is", "report of it/curve #1.png": b"\x89PNG picture"}
+
+
+ARTIFACTS = "/api/2.0/mlflow-artifacts/artifacts/"
 
 
 class Strict(BaseHTTPRequestHandler):
@@ -39,8 +51,24 @@ class Strict(BaseHTTPRequestHandler):
 
     runs: dict[str, dict[str, Any]]
     experiments: dict[str, str]
+    artifacts: dict[str, bytes]
+
+    def do_PUT(self) -> None:
+        """As `_upload_artifact` of mlflow/server/handlers.py: any bytes, below a path that leads nowhere else."""
+        path = unquote(urlsplit(self.path).path).removeprefix(ARTIFACTS)
+        _, run, folder, name = path.split("/", 3)
+        assert (self.runs[run]["info"]["status"], folder, ".." in name) == ("RUNNING", "artifacts", False)
+        self.artifacts[path] = self.rfile.read(int(self.headers["content-length"]))
+        self._answer(200, {})
 
     def do_GET(self) -> None:
+        if self.path.startswith(ARTIFACTS):
+            content = self.artifacts[unquote(urlsplit(self.path).path).removeprefix(ARTIFACTS)]
+            self.send_response(200)
+            self.send_header("content-length", str(len(content)))
+            self.end_headers()
+            self.wfile.write(content)
+            return
         path, query = urlsplit(self.path).path.removeprefix("/api/2.0/mlflow/"), parse_qs(urlsplit(self.path).query)
         given = {name: values[0] for name, values in query.items()}
         if path == "experiments/get-by-name":
@@ -76,6 +104,7 @@ class Strict(BaseHTTPRequestHandler):
     def runs_create(self, experiment_id: str, run_name: str, start_time: int, tags: list[dict[str, str]]) -> Any:
         assert len(tags) <= 100
         info = {"run_id": f"{len(self.runs):032x}", "status": "RUNNING", "run_name": run_name}
+        info["artifact_uri"] = f"mlflow-artifacts:/{experiment_id}/{info['run_id']}/artifacts"
         self.runs[info["run_id"]] = {"info": info, "experiment": experiment_id, "params": {}, "metrics": []}
         self.runs[info["run_id"]]["tags"] = self._pairs(tags, 8000)
         return {"run": {"info": info}}
@@ -129,7 +158,7 @@ class Strict(BaseHTTPRequestHandler):
 
 @contextmanager
 def strict() -> Iterator[str]:
-    handler = type("Handler", (Strict,), {"runs": {}, "experiments": {}})
+    handler = type("Handler", (Strict,), {"runs": {}, "experiments": {}, "artifacts": {}})
     with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
@@ -148,7 +177,7 @@ def real(folder: Path) -> Iterator[str]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    places = ["--backend-store-uri", f"sqlite:///{folder}/mlflow.db", "--default-artifact-root", f"{folder}/artifacts"]
+    places = ["--backend-store-uri", f"sqlite:///{folder}/mlflow.db", "--artifacts-destination", f"{folder}/artifacts"]
     process = subprocess.Popen(
         [command, "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1", *places],
         env=os.environ | {"MLFLOW_DISABLE_TELEMETRY": "true", "DO_NOT_TRACK": "true"},
@@ -188,14 +217,21 @@ def run(server: RunningServer) -> Craton:
 
 @pytest.fixture(scope="module")
 def job(run: Craton) -> str:
-    return str(json.loads(run("train", "--json", "--", sys.executable, "-c", PROGRAM).stdout)["id"])
+    return str(
+        json.loads(run("train", "--output", "acme/exported", "--json", "--", sys.executable, "-c", PROGRAM).stdout)[
+            "id"
+        ]
+    )
 
 
 def test_all_of_a_run_arrives_and_once(run: Craton, job: str, mlflow: str) -> None:
     sent = json.loads(run("jobs", "export", job, "--mlflow", mlflow, "--json").stdout)
-    assert sent["made"]
+    assert (sent["made"], sent["files"]) == (True, 3)
     again = json.loads(run("jobs", "export", job, "--mlflow", mlflow, "--json").stdout)
-    assert again == sent | {"made": False}
+    assert again == sent | {"made": False, "files": 0}
+    with httpx.Client(base_url=f"{mlflow}{ARTIFACTS}", trust_env=False) as client:
+        for path, content in FILES.items():
+            assert client.get(f"1/{sent['mlflow_run']}/artifacts/{quote(path)}").content == content
     with httpx.Client(base_url=f"{mlflow}/api/2.0/mlflow", trust_env=False) as client:
         place = client.get("/experiments/get-by-name", params={"experiment_name": "craton"}).json()
         wanted = {"experiment_ids": [place["experiment"]["experiment_id"]], "filter": f"tags.`craton.run` = '{job}'"}

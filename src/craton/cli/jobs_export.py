@@ -13,7 +13,7 @@ from msgspec import Struct
 from craton.cli.answering import events_data
 from craton.cli.connection import Connection, connect, connection_options, error_sentence
 from craton.cli.errors import ServerError
-from craton.cli.output import json_option, print_json, say
+from craton.cli.output import hint, json_option, print_json, say
 from craton.core.errors import InvalidRequest
 
 ROUTE = "/api/craton/v1/runs"
@@ -42,7 +42,8 @@ class MLflowRun(Struct, frozen=True):
 @connection_options
 @json_option
 def export(run_id: str, server: str | None, experiment: str, url: str | None, key: str | None, as_json: bool) -> None:
-    """Send the run RUN to an MLflow server: parameters, figures, curves, data, where it ran.
+    """Send the run RUN to an MLflow server: parameters, figures, curves, data, where it ran, and the files that it left
+    for people (model card, report, signature), which become artifacts.
 
     One that is there already is not sent again. MLFLOW_TRACKING_TOKEN, or MLFLOW_TRACKING_USERNAME and
     MLFLOW_TRACKING_PASSWORD, are its credentials.
@@ -50,6 +51,7 @@ def export(run_id: str, server: str | None, experiment: str, url: str | None, ke
     \b
     craton jobs export b91fc1 --mlflow http://127.0.0.1:5000
     """
+    from craton.cli.jobs_files import files
     from craton.cli.mlflow import MLflow
 
     address = server or os.environ.get("MLFLOW_TRACKING_URI", "")
@@ -60,11 +62,14 @@ def export(run_id: str, server: str | None, experiment: str, url: str | None, ke
     if run["status"] not in ENDED:
         raise InvalidRequest(f"the run {run['id']} has not ended; it is {run['status']}", "RUN")
     with MLflow(address) as mlflow:
-        known, made = mlflow.export(experiment, translated(run), points(connection, run["id"]))
+        sent = mlflow.export(experiment, translated(run), points(connection, run["id"]), files(connection, run))
     if as_json:
-        print_json({"run": run["id"], "mlflow_run": known, "made": made})
-    else:
-        say(f"{run['id']} is the run {known} there{'' if made else ' already'}.")
+        print_json({"run": run["id"], "mlflow_run": sent.id, "made": sent.made, "files": sent.files})
+        return
+    count = f", with {sent.files} files" if sent.files else ""
+    say(f"{run['id']} is the run {sent.id} there{count if sent.made else ' already'}.")
+    if sent.elsewhere and run["model"]:
+        hint(f"That server keeps artifacts at {sent.elsewhere} and takes none itself: files were not sent.")
 
 
 def points(connection: Connection, run: str) -> Iterator[dict[str, Any]]:

@@ -1,6 +1,8 @@
 """An MLflow tracking server, by its REST API (version 2.0): as much of it as sending a finished run there needs.
 
 https://mlflow.org/docs/latest/rest-api.html. Its limits are kept here: names, lengths, how much goes into one request.
+Files go through the server itself, which is how it keeps artifacts unless it was told otherwise
+(https://mlflow.org/docs/latest/self-hosting/architecture/artifact-store.html, "proxied artifact access").
 """
 
 from __future__ import annotations
@@ -10,20 +12,34 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
+from urllib.parse import quote
 
 import httpx
 import msgspec
 
 from craton.cli.errors import NoServer, ServerError
 from craton.cli.jobs_export import MLflowRun
+from craton.cli.jobs_files import RunFile
 
 API = "/api/2.0/mlflow"
+ARTIFACTS = "/api/2.0/mlflow-artifacts/artifacts"
+PROXIED = "mlflow-artifacts:/"
 TIMEOUT = 60.0
 MAX_METRICS, MAX_PAIRS = 1_000, 100  # in one request
 MAX_PARAMETER, MAX_TAG, MAX_KEY = 6_000, 8_000, 250  # characters
 MAX_DIGEST = 36
 _REFUSED = re.compile(r"[^/\w.\- :]", re.ASCII)
+
+
+class Exported(NamedTuple):
+    """id: of the run there. made: whether it was made now. files: how many went with it; elsewhere: where the server
+    keeps artifacts, if it does not take them itself, so that none went."""
+
+    id: str
+    made: bool
+    files: int = 0
+    elsewhere: str = ""
 
 
 class MLflow:
@@ -35,7 +51,7 @@ class MLflow:
         headers = {"authorization": f"Bearer {token}"} if token else {}
         password = environment.get("MLFLOW_TRACKING_PASSWORD", "")
         auth = httpx.BasicAuth(user, password) if user and not token else None
-        self._client = httpx.Client(base_url=self._url + API, headers=headers, auth=auth, timeout=TIMEOUT)
+        self._client = httpx.Client(base_url=self._url, headers=headers, auth=auth, timeout=TIMEOUT)
 
     def __enter__(self) -> Self:
         return self
@@ -45,17 +61,20 @@ class MLflow:
     ) -> None:
         self._client.close()
 
-    def export(self, experiment: str, run: MLflowRun, points: Iterable[dict[str, Any]]) -> tuple[str, bool]:
-        """Its id there, and whether it was made now. One that an earlier call left unfinished is begun anew."""
+    def export(
+        self, experiment: str, run: MLflowRun, points: Iterable[dict[str, Any]], files: Iterable[RunFile]
+    ) -> Exported:
+        """One that an earlier call left unfinished is begun anew."""
         place = self._experiment(experiment)
         for known in self._known(place, run.id):
             if known["status"] != "RUNNING":
-                return str(known["run_id"]), False
+                return Exported(str(known["run_id"]), made=False)
             self._ask("POST", "/runs/delete", {"run_id": known["run_id"]})
         made = {"experiment_id": place, "run_name": run.name, "start_time": run.began}
         tags = _pairs(run.tags, MAX_TAG)
         created = self._ask("POST", "/runs/create", made | {"tags": tags[:MAX_PAIRS]})
-        here = str(created["run"]["info"]["run_id"])
+        info = created["run"]["info"]
+        here, place = str(info["run_id"]), str(info.get("artifact_uri", ""))
         parameters = _pairs(run.parameters, MAX_PARAMETER)
         for part in _batched(parameters, MAX_PAIRS):
             self._ask("POST", "/runs/log-batch", {"run_id": here, "params": part})
@@ -63,8 +82,13 @@ class MLflow:
             self._ask("POST", "/runs/log-batch", {"run_id": here, "metrics": metrics})
         if run.data is not None:
             self._ask("POST", "/runs/log-inputs", {"run_id": here, "datasets": [_dataset(*run.data)]})
+        sent, proxied = 0, place.startswith(PROXIED) and not place.startswith(f"{PROXIED}/")
+        for file in files if proxied else ():
+            target = _path(f"{place.removeprefix(PROXIED)}/{file.path}")
+            self._send("PUT", f"{ARTIFACTS}/{target}", content=file.content)
+            sent += 1
         self._ask("POST", "/runs/update", {"run_id": here, "status": run.status, "end_time": run.ended})
-        return here, True
+        return Exported(here, made=True, files=sent, elsewhere="" if proxied else place)
 
     def _experiment(self, name: str) -> str:
         found = self._ask("GET", "/experiments/get-by-name", {"experiment_name": name}, missing=True)
@@ -79,8 +103,18 @@ class MLflow:
     def _ask(self, method: str, path: str, body: dict[str, Any], *, missing: bool = False) -> Any:
         """missing: whether there may be no such thing, which gives None."""
         options: dict[str, Any] = {"params": body} if method == "GET" else {"content": msgspec.json.encode(body)}
+        headers = {"content-type": "application/json"}
+        response = self._send(method, API + path, headers=headers, missing=missing, **options)
+        if response is None:
+            return None
         try:
-            response = self._client.request(method, path, headers={"content-type": "application/json"}, **options)
+            return msgspec.json.decode(response.content)
+        except msgspec.DecodeError as error:
+            raise ServerError(f"What answers at {self._url} is not MLflow.") from error
+
+    def _send(self, method: str, path: str, *, missing: bool = False, **options: Any) -> httpx.Response | None:
+        try:
+            response = self._client.request(method, path, **options)
         except httpx.ConnectError as error:
             raise NoServer(f"No MLflow server answers at {self._url}.") from error
         except httpx.HTTPError as error:
@@ -88,17 +122,18 @@ class MLflow:
         if response.status_code == 404 and missing:
             return None
         if not response.is_success:
-            raise ServerError(f"MLflow refused {path}: {_reason(response)}")
-        try:
-            return msgspec.json.decode(response.content)
-        except msgspec.DecodeError as error:
-            raise ServerError(f"What answers at {self._url} is not MLflow.") from error
+            raise ServerError(f"MLflow refused {path.removeprefix(API)}: {_reason(response)}")
+        return response
 
 
 def _batched(items: Iterable[dict[str, Any]], size: int) -> Iterator[list[dict[str, Any]]]:
     rest = iter(items)
     while batch := [*islice(rest, size)]:
         yield batch
+
+
+def _path(name: str) -> str:
+    return "/".join(quote(part, safe="") for part in name.split("/") if part)
 
 
 def _reason(response: httpx.Response) -> str:
