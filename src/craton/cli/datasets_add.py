@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
+from msgspec import Struct
 
 from craton.cli.connection import Connection, connect, connection_options
 from craton.cli.datasets_view import worded
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 
 @click.command()
 @click.argument("name")
-@click.argument("file", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("file", type=click.Path(exists=True, path_type=Path))
 @click.option("--to", "path", metavar="PATH", help="Where in the dataset. Default: the file's own name.")
 @click.option("--private/--public", default=None, help="Of a dataset that is made now. Default: the server's.")
 @click.option("--message", "-m", metavar="TEXT", help="What is said of the revision.")
@@ -44,32 +45,59 @@ def add(
     """Add FILE (CSV, TSV, JSON, JSON lines, Parquet, Arrow or text) to the dataset NAME, making that if need be.
 
     The file is read first: what its columns hold is shown, and a broken one is not uploaded. Files called train.csv,
-    test.csv and so on become splits.
+    test.csv and so on become splits. A folder of pictures (LABEL/PICTURE, or train/LABEL/PICTURE), or a zip of one,
+    becomes Parquet with the columns `image` and `label`.
 
     \b
     craton datasets add acme/churn churn.csv
     craton datasets add acme/churn new.csv --to test.csv
+    craton datasets add acme/leaves leaves/
     """
-    connection = connect(url, key)
-    found, statistics = asyncio.run(_look(file.absolute())) if check else (None, None)
-    warnings = _warnings(found, statistics) if found and statistics else []
-    if found and statistics and not as_json:
-        missing = {column.name: column.values.missing for column in statistics.columns}
-        lines = [(column, worded(kind), missing.get(column, "")) for column, kind in found.features.items()]
-        print_table(("COLUMN", "TYPE", "MISSING"), lines, "No columns.", right=("MISSING",))
-    if not as_json:
-        for warning in warnings:
-            say(warning, fg="yellow")
-    repo, revision = upload(connection, name, file, path or file.name, private, message, quiet=as_json)
-    rows = found.rows if found else None
+    from craton.data.pictures import is_pictures, write_parquet
+
+    adding = _Adding(connect(url, key), name, private, message, check, quiet=as_json)
+    if not is_pictures(file):
+        said: Any = adding.add(file, path or file.name)
+    elif path is not None:
+        raise InvalidRequest("a folder of pictures becomes files named after its splits", "--to")
+    else:
+        with tempfile.TemporaryDirectory(prefix="craton-pictures-") as folder:
+            said = [adding.add(part, part.name) for part in write_parquet(file, Path(folder))]
     if as_json:
+        print_json(said)
+    else:
+        hint(f"Look at it: craton datasets stats {name}")
+
+
+class _Adding(Struct, frozen=True):
+    """Where to, and how."""
+
+    connection: Connection
+    name: str
+    private: bool | None
+    message: str | None
+    check: bool
+    quiet: bool
+
+    def add(self, file: Path, path: str) -> dict[str, Any]:
+        """Looked into, shown, uploaded. Returns the same as JSON."""
+        found, statistics = asyncio.run(_look(file.absolute())) if self.check else (None, None)
+        warnings = _warnings(found, statistics) if found and statistics else []
+        if found and statistics and not self.quiet:
+            missing = {column.name: column.values.missing for column in statistics.columns}
+            lines = [(column, worded(kind), missing.get(column, "")) for column, kind in found.features.items()]
+            print_table(("COLUMN", "TYPE", "MISSING"), lines, "No columns.", right=("MISSING",))
+        if not self.quiet:
+            for warning in warnings:
+                say(warning, fg="yellow")
+        repo, revision = upload(self.connection, self.name, file, path, self.private, self.message, quiet=self.quiet)
+        rows = found.rows if found else None
+        if not self.quiet:
+            count = "" if rows is None else f"{rows:,} rows as "
+            say(f"{count}{path} in {repo}, revision {revision[:12]}.")
         features = found.features if found else None
-        fields = {"dataset": repo, "revision": revision, "path": path or file.name, "rows": rows}
-        print_json(fields | {"features": features, "warnings": warnings})
-        return
-    count = "" if rows is None else f"{rows:,} rows as "
-    say(f"{count}{path or file.name} in {repo}, revision {revision[:12]}.")
-    hint(f"Look at it: craton datasets stats {repo}")
+        fields = {"dataset": repo, "revision": revision, "path": path, "rows": rows}
+        return fields | {"features": features, "warnings": warnings}
 
 
 async def _look(file: Path) -> tuple[Described, Statistics]:

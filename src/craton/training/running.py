@@ -103,6 +103,10 @@ async def train(running: Running, arguments: Json, parts: TrainingParts) -> Json
 
 async def helpers_work(job: Job, parts: TrainingParts) -> Callable[[Run], None]:
     """The same job up to where its method wants help, for a process that gives it: blocks, and ends with Helped."""
+    if is_tuning(job.arguments["specification"]):
+        from craton.training.tuning.together.helping import help_tuning
+
+        return help_tuning
     spec = read(job.arguments["specification"])
     method = await asyncio.to_thread(trainer_for, spec)
     rows = None
@@ -222,9 +226,10 @@ def _some_rows(loaded: Tables | None, predictor: Predictor, run: Run) -> pd.Data
         return _made_up(predictor.signature.inputs)
     held = loaded.test if len(loaded.test) else loaded.validation if len(loaded.validation) else loaded.train
     few = held.head(ROWS)
-    if not any(field.embedder for field in predictor.signature.inputs):
+    inputs = predictor.signature.inputs
+    if not any(field.embedder for field in inputs):
         return few
-    return embedded(replace(loaded, train=few, validation=few.head(0), test=few.head(0)), run).train
+    return embedded(replace(loaded, train=few, validation=few.head(0), test=few.head(0)), run, inputs).train
 
 
 def _made_up(fields: tuple[Field, ...]) -> pd.DataFrame:

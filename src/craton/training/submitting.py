@@ -17,7 +17,7 @@ from craton.training.data.refs import DatasetRef, read_ref
 from craton.training.repositories import PINS
 from craton.training.specification.explaining import Explanation, explain
 from craton.training.specification.explaining_tuning import explain_tuning
-from craton.training.specification.methods import Ensemble, Reinforcement, Specification, Transfer
+from craton.training.specification.methods import STARTER, Ensemble, Reinforcement, Specification, Transfer
 from craton.training.specification.names import SPACES
 from craton.training.specification.reading import document_of, method_of, read_any
 from craton.training.specification.tuning import RewardTuning, Tuned
@@ -110,7 +110,11 @@ def begins_with(spec: Specification) -> tuple[str, ...]:
     """The repositories that a method checks out, as it names them."""
     match spec:
         case Ensemble():
-            return tuple(member.hub for member in spec.members if member.hub)
+            return tuple(
+                member.hub or member.base or STARTER
+                for member in spec.members
+                if member.hub or member.method == "transfer"
+            )
         case Transfer():
             return (spec.base,)
         case Reinforcement() if spec.environment.startswith(SPACES):

@@ -39,6 +39,9 @@ def value_schema(field: Field) -> dict[str, Any]:
         found = {"type": "number"}
         for length in reversed(field.shape):
             found = {"type": "array", "items": found, "minItems": length, "maxItems": length}
+        if field.kind == "image":
+            file = {"type": "string", "contentEncoding": "base64", "contentMediaType": "image/*"}
+            return {"anyOf": [file, found, *([{"type": "null"}] if field.nullable else [])]}
     else:
         found = {"type": _JSON[field.kind]}
     return {**found, "type": [found["type"], "null"]} if field.nullable else found

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from craton.core.errors import InvalidRequest
+from craton.core.predicting import Field
 from craton.training.protocol import Run, Tables
 
 if TYPE_CHECKING:
@@ -14,12 +16,16 @@ if TYPE_CHECKING:
 BATCH = 256
 
 
-def embedded(tables: Tables, run: Run) -> Tables:
+def embedded(tables: Tables, run: Run, fields: Sequence[Field] | None = None) -> Tables:
     """The same tables with vectors in the place of texts whose field names an embedder. Equal texts are embedded once.
 
-    Raises InvalidRequest for a text that names none.
+    fields: of a predictor that may read other texts as they are. Without, all of the tables' texts are meant, and one
+    that names no embedder raises InvalidRequest.
     """
     texts = [field for field in tables.fields if field.kind == "text"]
+    if fields is not None:
+        wanted = {field.name for field in fields if field.embedder}
+        texts = [field for field in texts if field.name in wanted]
     if not texts:
         return tables
     for field in texts:

@@ -56,7 +56,7 @@ def understand(
             continue
         feature = rows.features.get(name)
         if isinstance(feature, dict) and feature.get("_type") == IMAGE:
-            left_out[name] = "pictures in datasets are not read yet"
+            left_out[name] = "pictures are for a cnn (method deep), or are named in data.features"
             continue
         found = _field(name, frame[name], text=name in texts, chosen=chosen, embedder=embedder)
         if isinstance(found, Field):

@@ -3,20 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Literal
 
 from craton.core.errors import InvalidRequest
 from craton.core.predicting import Field
 from craton.training.data.checks import clean_numbers, clean_target, warn_of_leaks
 from craton.training.data.kinds import decode_labels, looks_like_classes, target_field, understand
+from craton.training.data.pictures import as_arrays, is_bytes, is_picture, shape_of
 from craton.training.data.rows import Rows
 from craton.training.data.splitting import split_rows
 from craton.training.protocol import Tables
 from craton.training.specification.methods import (
     Classification,
     Clustering,
-    Deep,
+    Ensemble,
     Online,
     Reduction,
     Regression,
@@ -24,9 +25,9 @@ from craton.training.specification.methods import (
     SemiSupervised,
     Specification,
     Topics,
-    Transfer,
 )
 from craton.training.specification.parts import Data, Split
+from craton.training.specification.reading import method_of
 from craton.training.specification.suggesting import unknown
 
 if TYPE_CHECKING:
@@ -107,6 +108,7 @@ def tables(
         if own_test is not None:
             own_test = own_test[own_test[target_name].notna()]
     names = feature_names(data, [*frame.columns], target_name)
+    rows, frame, own_test = _with_pictures(spec, rows, frame, own_test, names, warn)
     frame = clean_numbers(frame.reset_index(drop=True), names, warn)
     split = data.split or (Split(test=0.0) if own_test is not None else default_split(spec))
     stratify = frame[target_name] if classes and target_name is not None and frame[target_name].notna().all() else None
@@ -165,6 +167,29 @@ def _fields(
     return columns.fields, embed
 
 
+def _with_pictures(
+    spec: Specification,
+    rows: Rows,
+    frame: pd.DataFrame,
+    own_test: pd.DataFrame | None,
+    names: list[str],
+    warn: Callable[[str], None],
+) -> tuple[Rows, pd.DataFrame, pd.DataFrame | None]:
+    """Files become arrays where the method reads pictures, or the user named the column."""
+    assert not isinstance(spec, Reinforcement)
+    if spec.data.features is None and not _reads_pictures(spec):
+        return rows, frame, own_test
+    shapes = {}
+    for name in names:
+        feature = rows.features.get(name)
+        if is_picture(feature) or is_bytes(feature):
+            shapes[name] = shape_of(frame[name], spec.data.pictures, warn)
+            frame = frame.assign(**{name: as_arrays(frame[name], shapes[name])})
+            if own_test is not None:
+                own_test = own_test.assign(**{name: as_arrays(own_test[name], shapes[name])})
+    return replace(rows, images={**rows.images, **shapes}), frame, own_test
+
+
 def _remembering(embed: Embed) -> Embed:
     """The same texts are asked for again when the model is judged and tried out."""
     known: dict[str, Any] = {}
@@ -180,8 +205,20 @@ def _remembering(embed: Embed) -> Embed:
     return remembered
 
 
+def reads_text(method: str, use: str) -> bool:
+    """Whether it takes words, not vectors of them."""
+    return method == "transfer" or (method == "deep" and use in READS_TEXT)
+
+
 def _reads_text(spec: Specification) -> bool:
-    return isinstance(spec, Transfer) or (isinstance(spec, Deep) and spec.model.use in READS_TEXT)
+    if isinstance(spec, Ensemble):
+        return all(reads_text(member.method, member.use) for member in spec.members)
+    return reads_text(method_of(spec), spec.model.use)
+
+
+def _reads_pictures(spec: Specification) -> bool:
+    uses = [(member.method, member.use) for member in spec.members] if isinstance(spec, Ensemble) else []
+    return ("deep", "cnn") in [*uses, (method_of(spec), spec.model.use)]
 
 
 def _wants_target(spec: Specification) -> bool:

@@ -62,7 +62,7 @@ class _Report:
         if not any(field.embedder for field in self._predictor.signature.inputs):
             return test, background
         few = replace(self._tables, train=background, validation=background.head(0), test=test.head(EMBEDDED))
-        made = embedded(few, self._run)
+        made = embedded(few, self._run, self._predictor.signature.inputs)
         return made.test, made.train
 
     def _of_predictions(self, found: Judged) -> Iterator[Figure]:

@@ -8,6 +8,9 @@ from msgspec import field
 
 from craton.training.specification.parts import Data, Evaluation, Model, Output, Part, Search
 
+STARTER = "all-minilm-l6-v2"
+"""The encoder that transfer learning begins with where nothing is said."""
+
 ClassWeight = Literal["balanced"] | dict[str, float]
 
 
@@ -117,17 +120,26 @@ class Transfer(Common, frozen=True, tag="transfer"):
 
     data: Data
     model: Model = Model("encoder")
-    base: str = "all-minilm-l6-v2"
+    base: str = STARTER
     tune: Literal["frozen", "gradual", "full"] = "frozen"
     train: Fit = Fit()
 
 
 class Member(Part, frozen=True):
-    """Of an ensemble: a learner to be trained, or (hub) a model that is in the hub already ("acme/churn@main")."""
+    """Of an ensemble: a learner to be trained, or (hub) a model that is in the hub already ("acme/churn@main").
+
+    method: whose learner `use` is; "" for those of classification and regression. features: the columns that it takes,
+    of the ensemble's; None for all. train, base, tune: as deep and transfer learning have them, with their defaults.
+    """
 
     use: str = ""
     params: dict[str, Any] = field(default_factory=dict)
     hub: str = ""
+    method: Literal["", "deep", "online", "transfer"] = ""
+    features: list[str] | None = None
+    train: Fit | None = None
+    base: str | None = None
+    tune: Literal["frozen", "gradual", "full"] | None = None
 
 
 class Ensemble(Common, frozen=True, tag="ensemble"):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Annotated, Any, Literal
 
-from msgspec import Struct
+from msgspec import Meta, Struct
+
+Side = Annotated[int, Meta(ge=1, le=1024)]
 
 
 class Part(Struct, frozen=True, forbid_unknown_fields=True, omit_defaults=True):
@@ -22,6 +24,14 @@ class Split(Part, frozen=True):
     seed: int | None = None  # None: the specification's own
 
 
+class Pictures(Part, frozen=True):
+    """What pictures are brought to, in pixels. channels: 1 is grey, 3 red, green and blue."""
+
+    height: Side
+    width: Side
+    channels: Literal[1, 3] = 3
+
+
 class Data(Part, frozen=True):
     """ref: a dataset and its revision ("datasets/acme/churn@main"), or a set that an installed library carries
     ("sklearn:digits"). features: None means all columns but the target, the dropped and the sensitive one.
@@ -29,6 +39,7 @@ class Data(Part, frozen=True):
     config and part: which of the dataset's configurations and splits is read. A dataset with a split called "test" is
     judged on that unless `split` is given. text: columns to be embedded although they look like categories.
     sensitive: a column whose groups are compared for fairness, and that is no feature unless it is named as one.
+    pictures: None for their own size where all have the same, up to 128 pixels, else 64 x 64.
     """
 
     ref: str
@@ -41,6 +52,7 @@ class Data(Part, frozen=True):
     split: Split | None = None
     sensitive: str | None = None
     limit: int | None = None  # only so many rows, the first ones
+    pictures: Pictures | None = None
 
 
 class Model(Part, frozen=True):

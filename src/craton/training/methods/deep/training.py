@@ -104,7 +104,7 @@ def train(spec: Deep, tables: Tables | None, run: Run) -> Trained:
     notes = [f"{parameters:,} weights; those of epoch {fitted.best_epoch} of {len(fitted.history)}."]
     if not metrics:
         notes.append("No rows were held out: nothing is known of how good it is.")
-    return Trained(predictor, metrics, [loss_figure(fitted)], notes)
+    return Trained(predictor, metrics, [loss_figure(fitted)] if spec.eval.report else [], notes)
 
 
 def read_architecture(use: str, params: dict[str, Any]) -> AnyArchitecture:

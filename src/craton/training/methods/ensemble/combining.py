@@ -12,7 +12,7 @@ from craton.core.predicting import Field, Signature
 from craton.engines.predictor.committees import Committee, chances_of, numbers_of, said
 from craton.engines.predictor.protocol import Predictor
 from craton.engines.predictor.signatures import classification_outputs, regression_outputs
-from craton.training.methods.ensemble.members import Candidate, Fixed, Trainable
+from craton.training.methods.ensemble.members import Candidate, Fixed, Learned
 from craton.training.methods.supervised.learners import BOOSTERS, Task, estimator
 from craton.training.methods.supervised.training import answers_of
 from craton.training.protocol import Run, Tables
@@ -223,11 +223,11 @@ class Making:
         except InvalidRequest as error:
             raise InvalidRequest(error.reason, where) from error
 
-    def _learners(self, why: str) -> list[Trainable]:
+    def _learners(self, why: str) -> list[Learned]:
         for place, one in enumerate(self.candidates):
             if isinstance(one, Fixed):
                 raise InvalidRequest(f"{why}: use voting, stacking or boosting for models", f"members.{place}.hub")
-        return [one for one in self.candidates if isinstance(one, Trainable)]
+        return [one for one in self.candidates if not isinstance(one, Fixed)]
 
     def _need_two(self) -> None:
         if len(self.candidates) < 2:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from craton.core.errors import CratonError, InvalidRequest
@@ -12,6 +13,8 @@ from craton.engines.predictor.manifest import NAME, read_manifest
 from craton.engines.predictor.pipelines import Settings
 from craton.engines.predictor.protocol import Predictor
 from craton.engines.predictor.signatures import classification_outputs, regression_outputs
+from craton.training.methods.ensemble.by_method import OPTIONS, ByMethod, Fits, by_method
+from craton.training.methods.ensemble.texts import refuse_texts, taken
 from craton.training.methods.supervised.learners import Task, takes_weights
 from craton.training.methods.supervised.training import Fitting, as_predictor
 from craton.training.protocol import Run, Tables
@@ -64,45 +67,66 @@ class Fixed:
     source: dict[str, str]
 
 
-Candidate = Trainable | Fixed
+Learned = Trainable | ByMethod
+Candidate = Learned | Fixed
 
 
-def candidates(spec: Ensemble, task: Task, tables: Tables, run: Run) -> list[Candidate]:
-    """Raises InvalidRequest that names the member, and NotFound or Forbidden for a model of the hub."""
+def models_of_hub(spec: Ensemble, run: Run) -> dict[int, Fixed]:
+    """By their places among the members. Raises InvalidRequest that names the member, and NotFound or Forbidden."""
     if not spec.members:
         raise InvalidRequest("an ensemble has members: name learners, or models of the hub", "members")
-    found: list[Candidate] = []
+    found = {}
     for place, member in enumerate(spec.members):
         where = f"members.{place}"
         if bool(member.use) == bool(member.hub):
             raise InvalidRequest("is either a learner (use) or a model (hub)", where)
         if member.hub:
-            found.append(_from_hub(member, where, tables, run))
+            found[place] = _from_hub(member, where, run)
+    return found
+
+
+def candidates(spec: Ensemble, task: Task, tables: Tables, models: Mapping[int, Fixed], run: Run) -> list[Candidate]:
+    """tables: with vectors in the place of texts, but for those that a member reads as they are.
+
+    Raises InvalidRequest that names the member.
+    """
+    found: list[Candidate] = []
+    fits = Fits(run)
+    for place, member in enumerate(spec.members):
+        if place in models:
+            _check_fits(models[place].predictor.signature, tables, f"members.{place}.hub")
+            found.append(models[place])
+        elif member.method:
+            found.append(by_method(member, place, spec, task, tables, fits))
         else:
             found.append(_learner(member, place, spec, task, tables, run))
     return found
 
 
 def _learner(member: Member, place: int, spec: Ensemble, task: Task, tables: Tables, run: Run) -> Trainable:
+    for name in OPTIONS:
+        if getattr(member, name) is not None:
+            raise InvalidRequest("is for members with a method (deep, transfer)", f"members.{place}.{name}")
+    fields = taken(member, place, tables.fields)
+    refuse_texts(fields, place)
     try:
-        fitting = Fitting(member.use, task, spec.seed, tables, run)
+        fitting = Fitting(member.use, task, spec.seed, replace(tables, fields=fields), run)
         fitting.fresh(member.params)
     except InvalidRequest as error:
         raise InvalidRequest(error.reason, f"members.{place}.{error.field.removeprefix('model.')}") from error
-    alike = sum(other.use == member.use for other in spec.members)
+    alike = sum(other.use == member.use and not other.method for other in spec.members)
     return Trainable(member.use if alike == 1 else f"{member.use} ({place})", fitting, member.params)
 
 
-def _from_hub(member: Member, where: str, tables: Tables, run: Run) -> Fixed:
-    if member.params:
-        raise InvalidRequest("a model of the hub is what it is and takes none", f"{where}.params")
+def _from_hub(member: Member, where: str, run: Run) -> Fixed:
+    for name in ("params", "method", "features", *OPTIONS):
+        if getattr(member, name):
+            raise InvalidRequest("a model of the hub is what it is and takes none", f"{where}.{name}")
     folder = run.checkout("model", member.hub)
     if not (folder / NAME).is_file():
         raise InvalidRequest(f"{member.hub} is no model that training made here", f"{where}.hub")
     manifest = read_manifest(folder / NAME)
-    predictor = load_described(folder, manifest)
-    _check_fits(predictor.signature, tables, f"{where}.hub")
-    return Fixed(member.hub, predictor, {"hub": member.hub, **manifest.lineage})
+    return Fixed(member.hub, load_described(folder, manifest), {"hub": member.hub, **manifest.lineage})
 
 
 def _check_fits(signature: Signature, tables: Tables, where: str) -> None:

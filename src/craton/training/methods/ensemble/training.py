@@ -5,10 +5,10 @@ from __future__ import annotations
 from craton.core.errors import InvalidRequest
 from craton.engines.predictor.committees import Committee
 from craton.engines.predictor.protocol import Predictor
-from craton.training.data.embedding import embedded
 from craton.training.methods.comparing import compared
 from craton.training.methods.ensemble.combining import Making
-from craton.training.methods.ensemble.members import Candidate, Fixed, candidates
+from craton.training.methods.ensemble.members import Candidate, Fixed, candidates, models_of_hub
+from craton.training.methods.ensemble.texts import prepared
 from craton.training.methods.hearing import heard
 from craton.training.methods.supervised.learners import Task
 from craton.training.methods.supervised.training import judge_classifier, judge_regressor
@@ -22,9 +22,10 @@ def train(spec: Ensemble, tables: Tables | None, run: Run) -> Trained:
     if tables.target is None:
         raise InvalidRequest("needs the column that is to be predicted", "data.target")
     classes = bool(tables.target.categories)
-    tables = embedded(tables, run)
+    models = models_of_hub(spec, run)
+    tables = prepared(spec, tables, {place: one.predictor for place, one in models.items()}, run)
     task: Task = "classification" if classes else "regression"
-    members = candidates(spec, task, tables, run)
+    members = candidates(spec, task, tables, models, run)
     _warn_of_known_rows(spec, members, run)
     making = Making(spec, task, tables, members, run)
     with heard(run):

@@ -42,9 +42,10 @@ def train(spec: Online, tables: Tables | None, run: Run) -> Trained:
     predicted, curve = _learn(learner, stream, target, run)
     metrics = _metrics(kind, target, learner, stream, predicted, spec.eval.metrics)
     label = "mean error" if kind == "regression" else "accuracy"
-    figure = curves(
-        "progressive", f"Progressive {label}", {label: curve}, "rows", label, marks=learner.tally.drifts[:100]
-    )
+    figures = []
+    if spec.eval.report:
+        drifts = learner.tally.drifts[:100]
+        figures = [curves("progressive", f"Progressive {label}", {label: curve}, "rows", label, marks=drifts)]
     notes = ["Figures are progressive: each row was predicted before it was learned from."]
     if len(tables.test):
         held = _held_out(kind, tables, learner, spec.eval.metrics)
@@ -54,7 +55,7 @@ def train(spec: Online, tables: Tables | None, run: Run) -> Trained:
         ]
     if learner.tally.drifts:
         run.log(f"{len(learner.tally.drifts)} drifts, the last at row {learner.tally.drifts[-1]:,}")
-    return Trained(learner, metrics, [figure], notes)
+    return Trained(learner, metrics, figures, notes)
 
 
 def kind_of(spec: Online, target: Field) -> Kind:

@@ -76,7 +76,7 @@ def train_pairs(spec: Transfer, tables: Tables, run: Run) -> Trained:
         f"{fitted.best_epoch} of {len(fitted.history)}.",
         f"Retrieval: for each held-out `{columns[0]}`, its `{columns[1]}` among all held-out ones, best {CUT}.",
     ]
-    return Trained(None, metrics, [loss_figure(fitted)], notes, folder)
+    return Trained(None, metrics, [loss_figure(fitted)] if spec.eval.report else [], notes, folder)
 
 
 def _columns(spec: Transfer, tables: Tables) -> tuple[str, ...]:

@@ -85,7 +85,7 @@ def train_head(spec: Transfer, tables: Tables, run: Run) -> Trained:
     predictor = EncoderPredictor(made, encoder, texts, shape, layers, _kept(folder, run))
     metrics = _judge(predictor, tables.test, target, spec.eval.metrics)
     notes = [f"On top of {spec.base} ({spec.tune}); the weights of epoch {fitted.best_epoch} of {len(fitted.history)}."]
-    return Trained(predictor, metrics, [loss_figure(fitted)], notes)
+    return Trained(predictor, metrics, [loss_figure(fitted)] if spec.eval.report else [], notes)
 
 
 class _Rows:
