@@ -1,8 +1,9 @@
 """Rows a second of trained models over HTTP against the same model asked in process; with `--rivals` also MLflow's
 scoring server and BentoML with the same model (in an environment of their own, made at the first time).
 
-Raw: the library's own `predict` of a data frame of as many rows, as its users call it, in one process. Over HTTP:
-JSON bodies of as many rows from a few connections. All stay loaded, measured in turn; medians are printed.
+Raw: the library's own `predict` of a data frame of as many rows, as its users call it, in one process. Over HTTP: as
+many rows a request from a few connections, as JSON (lists, objects), and as the bytes of a tensor to the Open Inference
+Protocol's endpoint (binary). All stay loaded, measured in turn; medians are printed.
 Data: scikit-learn's breast cancer set, 569 rows of 30 numbers. Goal: 0.7 of raw at 256 rows.
 """
 
@@ -15,7 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import Any, NamedTuple
 
 from bench.load import Load, run
 from craton.core.predicting import Field, Signature
@@ -86,10 +87,36 @@ def raw_rate(predict: Predict, batch: Any, seconds: float) -> float:
     return done / (now - began)
 
 
-def over_http(server: RunningServer, model: str, body: bytes, given: argparse.Namespace) -> float:
-    headers = {"authorization": f"Bearer {server.token}", "content-type": "application/json"}
-    url = f"{server.url}/v1/models/{model}/predict"
-    return run(Load(url, "POST", headers, body, given.connections, given.seconds)).rate * given.rows
+class Way(NamedTuple):
+    """How rows are sent."""
+
+    path: str  # {} is the model
+    headers: dict[str, str]
+    body: bytes
+
+
+def ways(batch: Any) -> dict[str, Way]:
+    predict, head = "/v1/models/{}/predict", {"content-type": "application/json"}
+    return {
+        "lists": Way(predict, head, encode_json({"rows": batch.to_numpy().tolist(), "names": list(batch.columns)})),
+        "objects": Way(predict, head, encode_json({"rows": batch.to_dict("records")})),
+        "binary": binary(batch),
+    }
+
+
+def binary(batch: Any) -> Way:
+    """As tritonclient sends an array of float64, and asks for bytes back."""
+    data = batch.to_numpy("<f8").tobytes()
+    tensor = {"name": "rows", "shape": batch.shape, "datatype": "FP64", "parameters": {"binary_data_size": len(data)}}
+    told = encode_json({"inputs": [tensor], "parameters": {"binary_data_output": True}})
+    headers = {"content-type": "application/octet-stream", "inference-header-content-length": str(len(told))}
+    return Way("/v2/models/{}/infer", headers, told + data)
+
+
+def over_http(server: RunningServer, model: str, way: Way, given: argparse.Namespace) -> float:
+    headers = {"authorization": f"Bearer {server.token}", **way.headers}
+    url = server.url + way.path.format(model)
+    return run(Load(url, "POST", headers, way.body, given.connections, given.seconds)).rate * given.rows
 
 
 def rival_rate(url: str, body: bytes, given: argparse.Namespace) -> float:
@@ -122,8 +149,7 @@ def main(arguments: list[str]) -> None:
     every = predictors(frame, target, fields)
     models = {name: every[name] for name in given.models.split(",")}
     batch = batch_of(frame, given.rows)
-    body = encode_json({"rows": batch.to_numpy().tolist(), "names": list(batch.columns)})
-    records = encode_json({"rows": batch.to_dict("records")})
+    sent = ways(batch)
     with tempfile.TemporaryDirectory(prefix="craton-bench-") as temporary, ExitStack() as stack:
         folder = Path(temporary)
         server = stack.enter_context(craton(folder, models, reference_of(frame, fields)))
@@ -133,16 +159,16 @@ def main(arguments: list[str]) -> None:
 
             rivals = stack.enter_context(scoring(folder / "rivals", batch))
         for name, (_, predict) in models.items():
-            measured = _rounds(server, name, predict, batch, (body, records), given)
+            measured = _rounds(server, name, predict, batch, sent, given)
             raw = median(measured["raw"])
             print(f"{name}: raw {raw:,.0f} rows/s")
-            for way in ("lists", "objects"):
+            for way in sent:
                 rates = measured[way]
                 ratios = [ours / theirs for ours, theirs in zip(rates, measured["raw"], strict=True)]
                 print(f"  {way}: {median(rates):,.0f} rows/s, {median(ratios):.2f} of raw "
                       f"({min(ratios):.2f} to {max(ratios):.2f})")  # fmt: skip
         if rivals:
-            _beside(server, rivals, body, given)
+            _beside(server, rivals, sent["lists"], given)
 
 
 def _rounds(
@@ -150,22 +176,22 @@ def _rounds(
     name: str,
     predict: Predict,
     batch: Any,
-    bodies: tuple[bytes, bytes],
+    sent: dict[str, Way],
     given: argparse.Namespace,
 ) -> dict[str, list[float]]:
-    measured: dict[str, list[float]] = {"raw": [], "lists": [], "objects": []}
-    over_http(server, f"bench/{name}", bodies[0], argparse.Namespace(**vars(given) | {"seconds": 1.0}))
+    measured: dict[str, list[float]] = {"raw": [], **{way: [] for way in sent}}
+    over_http(server, f"bench/{name}", sent["lists"], argparse.Namespace(**vars(given) | {"seconds": 1.0}))
     for _ in range(given.rounds):
         measured["raw"].append(raw_rate(predict, batch, given.seconds))
-        for way, body in zip(("lists", "objects"), bodies, strict=True):
-            measured[way].append(over_http(server, f"bench/{name}", body, given))
+        for way, how in sent.items():
+            measured[way].append(over_http(server, f"bench/{name}", how, given))
     return measured
 
 
-def _beside(server: RunningServer, rivals: dict[str, Any], body: bytes, given: argparse.Namespace) -> None:
+def _beside(server: RunningServer, rivals: dict[str, Any], sent: Way, given: argparse.Namespace) -> None:
     rates: dict[str, list[float]] = {"craton": [], **{name: [] for name in rivals}}
     for _ in range(given.rounds):
-        rates["craton"].append(over_http(server, "bench/forest", body, given))
+        rates["craton"].append(over_http(server, "bench/forest", sent, given))
         for name, rival in rivals.items():
             rates[name].append(rival_rate(rival.url, rival.body, given))
     print("beside rivals, forest:", ", ".join(f"{name} {median(found):,.0f} rows/s" for name, found in rates.items()))

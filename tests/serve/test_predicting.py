@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import concurrent.futures
 import json
+import math
 import os
+import re
 import signal
+import struct
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -311,6 +314,61 @@ def test_the_open_inference_protocol(client: httpx.Client, server: RunningServer
     short = [{**asked["inputs"][0], "data": [1]}, *asked["inputs"][1:]]
     assert "its shape asks for 2" in client.post("/v2/models/acme/churn/infer", json={"inputs": short}).json()["error"]
     assert client.post("/v2/models/acme/none/infer", json=asked).status_code == 404
+
+
+def test_tensors_come_and_go_as_bytes(client: httpx.Client) -> None:
+    """As tritonclient and KServe's clients send them."""
+    columns: dict[str, tuple[str, Any, bytes]] = {
+        "age": ("FP32", [31, 60.5], struct.pack("<2f", 31, 60.5)),
+        "visits": ("INT64", [1, 3], struct.pack("<2q", 1, 3)),
+        "plan": ("BYTES", ["free", "gold"], b"\4\0\0\0free\4\0\0\0gold"),
+        "active": ("BOOL", [True, False], b"\1\0"),
+    }
+    sent = {"id": "7", "inputs": [_tensor(name, kind, values) for name, (kind, values, _) in columns.items()]}
+    expected = client.post("/v2/models/acme/churn/infer", json=sent | {"parameters": {"verb": "predict_proba"}}).json()
+    inputs = [
+        {**_tensor(name, kind, None), "parameters": {"binary_data_size": len(data)}}
+        for name, (kind, _, data) in columns.items()
+    ]
+    tail = b"".join(data for _, _, data in columns.values())
+
+    def infer(tail: bytes = tail, length: int | None = None, **more: Any) -> httpx.Response:
+        head = json.dumps({"id": "7", "inputs": inputs, **more}).encode()
+        headers = {"Inference-Header-Content-Length": str(len(head) if length is None else length)}
+        return client.post("/v2/models/acme/churn/infer", content=head + tail, headers=headers)
+
+    everything = {"verb": "predict_proba", "binary_data_output": True}
+    answer = infer(parameters=everything)
+    length = int(answer.headers["inference-header-content-length"])
+    told, bytes_ = json.loads(answer.content[:length]), answer.content[length:]
+    labels, shares = expected["outputs"]
+    texts = b"".join(struct.pack("<I", len(label)) + label.encode() for label in labels["data"])
+    assert told["id"] == "7"
+    assert [one["parameters"]["binary_data_size"] for one in told["outputs"]] == [len(texts), 32]
+    assert bytes_ == texts + struct.pack("<4d", *shares["data"])
+    mixed = infer(outputs=[{"name": "probabilities", "parameters": {"binary_data": False}}], parameters=everything)
+    assert mixed.json()["outputs"] == [shares]
+    only = infer(outputs=[{"name": "probabilities", "parameters": {"binary_data": True}}])
+    assert only.content.endswith(struct.pack("<4d", *shares["data"]))
+    assert infer().json()["outputs"] == [labels]
+
+    assert "binary_tensor_data" in client.get("/v2").json()["extensions"]
+    for refused, why in (
+        (infer(length=0), "from 1 to"),
+        (infer(length=10**6), "from 1 to"),
+        (infer(tail=tail + b"x"), "1 bytes are left that no tensor claims"),
+        (infer(tail=tail[:-1]), "1 bytes are left in the body, not 2"),
+        (infer(tail=tail[:24] + b"\5" + tail[25:]), "are not the 2 values|in the middle of a value|not valid UTF-8"),
+        (infer(tail=struct.pack("<2f", 31, math.nan) + tail[8:]), "row 1, column 'age': it is missing"),
+        (client.post("/v2/models/acme/churn/infer", json={"inputs": inputs}), "need the header"),
+    ):
+        assert refused.status_code == 400
+        assert re.search(why, refused.json()["error"])
+
+
+def _tensor(name: str, kind: str, values: Any) -> dict[str, Any]:
+    told = {"name": name, "shape": [2], "datatype": kind}
+    return told if values is None else {**told, "data": values}
 
 
 # --- taught -----------------------------------------------------------------------------------------------------

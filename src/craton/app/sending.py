@@ -1,7 +1,10 @@
-"""Files go from the disk into the socket by the kernel alone: the ASGI extension "zero copy send" for uvicorn.
+"""What uvicorn writes, in fewer steps.
 
-The bytes never pass through this process, so a large file costs it neither memory nor time. The socket is written to
-beside its transport, which has nothing to write meanwhile: a reply's body follows its head, and the next reply waits.
+Files go from the disk into the socket by the kernel alone, by the ASGI extension "zero copy send": the bytes never pass
+through this process, so a large file costs it neither memory nor time. The socket is written to beside its transport,
+which has nothing to write meanwhile: a reply's body follows its head, and the next reply waits.
+
+A reply's head goes with the first of its body: one write, and one that wakes its client, where uvicorn makes two.
 """
 
 from __future__ import annotations
@@ -20,13 +23,65 @@ POUR = 16 * 1024 * 1024  # bytes after which a thread looks after somebody else
 PATIENCE_MS = 10  # that a thread waits for a socket with no room before the event loop does
 
 
+class _Holding:
+    """Stands for a transport while a head is written, and keeps it."""
+
+    def __init__(self) -> None:
+        self.written: list[bytes] = []
+        self.write = self.written.append
+
+
+class _Leading:
+    """Stands for a transport while the first of a body is written, after its head."""
+
+    def __init__(self, transport: asyncio.Transport, head: bytes) -> None:
+        self._transport, self._head = transport, head
+
+    def write(self, data: bytes) -> None:
+        head, self._head = self._head, b""
+        self._transport.write(head + data)
+
+    def close(self) -> None:
+        self.flush()
+        self._transport.close()
+
+    def flush(self) -> None:
+        if self._head:
+            self.write(b"")
+
+
 class FileSendingCycle(RequestResponseCycle):
     """uvicorn's, with the extension."""
 
+    _head = b""  # not written yet
+
     async def send(self, message: Any) -> None:
-        if message["type"] != EXTENSION:
+        if self.flow.write_paused and not self.disconnected:
+            await self.flow.drain()  # so that nothing below waits while something stands for the transport
+        transport, kind = self.transport, message["type"]
+        if kind == "http.response.start":
+            holding = _Holding()
+            await self._send_over(holding, message)
+            self._head = b"".join(holding.written)
+        elif kind == EXTENSION:
+            _Leading(transport, self._head).flush()
+            self._head = b""
+            await self._send_file(message)
+        elif self._head:
+            leading, self._head = _Leading(transport, self._head), b""
+            await self._send_over(leading, message)
+            leading.flush()
+        else:
             await super().send(message)
-            return
+
+    async def _send_over(self, other: Any, message: Any) -> None:
+        transport, self.transport = self.transport, other
+        try:
+            await super().send(message)
+        finally:
+            self.transport = transport
+
+    async def _send_file(self, message: Any) -> None:
         count: int = message["count"]
         if count > self.expected_content_length:
             raise RuntimeError("Response content longer than Content-Length")

@@ -37,8 +37,24 @@ class Signature(Struct, frozen=True, omit_defaults=True):
     target: Field | None = None
 
 
+BlockKind = Literal["<f8", "<f4", "<i8", "<i4"]
+"""Numbers in memory as numpy names them: little-endian, their size in bytes at the end."""
+
+
+class Block(Struct, frozen=True, omit_defaults=True):
+    """A table of numbers, row by row without gaps: quicker to pass on and to ask about than columns. NaN is missing."""
+
+    width: int
+    numbers: bytes
+    kind: BlockKind = "<f8"
+
+    @property
+    def rows(self) -> int:
+        return len(self.numbers) // (int(self.kind[-1]) * self.width)
+
+
 class PredictRequest(Struct, frozen=True, omit_defaults=True, tag="predict"):
-    """Rows, held by columns: all of the same length. Missing values are None.
+    """Rows, held by columns, all of the same length, or as one block of numbers. Missing values are None.
 
     names: of the columns; empty when they come in the signature's own order. A column of numbers may be packed on its
     way to a worker: float64, little-endian (`engines.predictor.arranging.packed`).
@@ -46,11 +62,13 @@ class PredictRequest(Struct, frozen=True, omit_defaults=True, tag="predict"):
 
     model: str
     verb: PredictVerb
-    columns: tuple[list[Any] | bytes, ...]
+    columns: tuple[list[Any] | bytes, ...] | Block
     names: tuple[str, ...] = ()
 
     @property
     def rows(self) -> int:
+        if isinstance(self.columns, Block):
+            return self.columns.rows
         if not self.columns:
             return 0
         first = self.columns[0]

@@ -12,18 +12,19 @@ import hashlib
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from operator import attrgetter, itemgetter
+from operator import attrgetter
 from typing import Any
 
 import msgspec
 from msgspec import Struct
-from sqlalchemy import Connection, Table, delete, insert
+from sqlalchemy import delete
 from sqlalchemy.exc import IntegrityError
 
 from craton.core.errors import InvalidRequest
 from craton.core.events import Delta, Event, Folder, Stop, Usage
 from craton.serve.tables import requests, traces
 from craton.store.database import Database
+from craton.store.inserting import Insert
 
 GROUP_SECONDS = 0.05
 GROUP_ROWS = 500
@@ -126,8 +127,8 @@ class Meter:
         self._clock = clock
         self._keep_content = keep_content
         self._keep_seconds = keep_days * 86_400
-        self._insert_row = _Insert(requests, database)
-        self._insert_trace = _Insert(traces, database)
+        self._insert_row = Insert(requests, database.engine.dialect)
+        self._insert_trace = Insert(traces, database.engine.dialect)
         self._records: list[Record] = []
         self._wake = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -199,19 +200,6 @@ class Meter:
     def _forget_old(self) -> None:
         with self._database.write() as connection:
             connection.execute(delete(traces).where(traces.c.created < self._clock() - self._keep_seconds))
-
-
-class _Insert:
-    """Inserts many rows by a statement compiled once: SQLAlchemy would work out each row's parameters anew, which takes
-    longer than inserting them."""
-
-    def __init__(self, table: Table, database: Database) -> None:
-        compiled = insert(table).compile(dialect=database.engine.dialect)
-        self._statement = str(compiled)
-        self._order = itemgetter(*compiled.positiontup) if compiled.positiontup else None
-
-    def __call__(self, connection: Connection, rows: list[dict[str, Any]]) -> None:
-        connection.exec_driver_sql(self._statement, [self._order(row) for row in rows] if self._order else rows)
 
 
 def _as_json(value: Any) -> str:

@@ -11,8 +11,9 @@ from msgspec.structs import replace
 
 from craton.core.errors import Damaged, InvalidRequest
 from craton.core.model import EmbedAnswer, EmbedRequest, ModelInfo
-from craton.core.predicting import Field, PredictAnswer, PredictRequest, PredictVerb, Signature
+from craton.core.predicting import Block, Field, PredictAnswer, PredictRequest, PredictVerb, Signature
 from craton.engines.predictor.arranging import NUMBER, taken, unpacked
+from craton.engines.predictor.blocks import first_rows
 
 KEPT_ROWS = 10  # of a request and its answer, in its trace
 EMBED_AT_ONCE = 1024  # texts
@@ -47,7 +48,9 @@ def told(answer: PredictAnswer) -> ToldRows:
     return ToldRows(answer.names, _first(answer.columns), answer.state)
 
 
-def _first(columns: Sequence[list[Any] | bytes]) -> tuple[tuple[Any, ...], ...]:
+def _first(columns: Sequence[list[Any] | bytes] | Block) -> tuple[tuple[Any, ...], ...]:
+    if isinstance(columns, Block):
+        return first_rows(columns, KEPT_ROWS)
     return tuple(zip(*(_some(column) for column in columns), strict=False))
 
 
@@ -82,6 +85,8 @@ async def with_vectors(signature: Signature, request: PredictRequest, embed: Emb
 
     A missing text is an empty one, as in training; equal texts are embedded once. Raises InvalidRequest.
     """
+    if isinstance(request.columns, Block):
+        return request
     fields = taken(signature, request.verb)
     columns = list(request.columns)
     for place, field in enumerate(fields):

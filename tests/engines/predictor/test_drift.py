@@ -15,6 +15,7 @@ np = pytest.importorskip("numpy")
 pd = pytest.importorskip("pandas")
 
 from craton.engines.predictor.drift import Watch  # noqa: E402
+from craton.engines.predictor.tables import Table  # noqa: E402
 
 FIELDS = (
     Field("number", "number", nullable=True),
@@ -46,7 +47,7 @@ def watched(reference: dict[str, Bins], frame: Any) -> dict[str, list[int]]:
     """Counted as the engine counts."""
     columns = {name: frame[name].to_numpy() for name in frame.columns}
     columns["constant"] = columns["constant"].astype(float)
-    return Watch(reference, FIELDS).count(columns)
+    return Watch(reference, FIELDS).count(Table([columns[field.name] for field in FIELDS]))
 
 
 def test_psi_is_the_sum_that_the_book_says() -> None:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import struct
 from typing import Any
 
 import pytest
 
 from craton.core.errors import InvalidRequest, TooLarge
-from craton.core.predicting import Field, PredictRequest, Signature
+from craton.core.predicting import Block, Field, PredictRequest, Signature
 from craton.engines.predictor import arranging
 from craton.engines.predictor.arranging import arranged
 
 np = pytest.importorskip("numpy")
-pytest.importorskip("pandas")
+pd = pytest.importorskip("pandas")
 
-from craton.engines.predictor.validating import checked, joined, to_frame  # noqa: E402
+from craton.engines.predictor.tables import joined  # noqa: E402
+from craton.engines.predictor.validating import checked  # noqa: E402
 
 NUMBER = Field("x", "number")
 GAPS = Field("x", "number", nullable=True)
@@ -41,7 +43,7 @@ PICTURE = Field("x", "image", shape=(2, 2, 1))
     ],
 )
 def test_values_come_through_as_they_are(field: Field, column: list[Any]) -> None:
-    (array,) = checked([field], [column])
+    (array,) = checked([field], [column]).columns
     found = [None if str(value) == "nan" else value for value in array.tolist()]
     assert found == column
 
@@ -70,20 +72,20 @@ def test_values_of_another_kind_are_refused_by_row_and_column(field: Field, valu
 
 
 def test_times_have_one_clock() -> None:
-    (array,) = checked([MOMENT], [["2026-01-31T12:00:00Z", None, "2026-01-31T14:00:00+02:00"]])
+    (array,) = checked([MOMENT], [["2026-01-31T12:00:00Z", None, "2026-01-31T14:00:00+02:00"]]).columns
     assert array.dtype.kind == "M"
     assert array[0] == array[2]
     assert np.isnat(array[1])
 
 
 def test_vectors_and_pictures_take_their_shape() -> None:
-    (points,) = checked([POINT], [[[1, 2], [3, 4.5]]])
+    (points,) = checked([POINT], [[[1, 2], [3, 4.5]]]).columns
     assert points.tolist() == [[1, 2], [3, 4.5]]
-    (pictures,) = checked([PICTURE], [[[[[1], [2]], [[3], [4]]], [[[0], [0]], [[0], [0]]]]])
+    (pictures,) = checked([PICTURE], [[[[[1], [2]], [[3], [4]]], [[[0], [0]], [[0], [0]]]]]).columns
     assert pictures.shape == (2, 2, 2, 1)
-    (flat,) = checked([PICTURE], [[[1, 2, 3, 4]]])
+    (flat,) = checked([PICTURE], [[[1, 2, 3, 4]]]).columns
     assert flat[0].tolist() == [[[1], [2]], [[3], [4]]]
-    (gaps,) = checked([Field("x", "vector", nullable=True, shape=(2,))], [[None, [1, 2]]])
+    (gaps,) = checked([Field("x", "vector", nullable=True, shape=(2,))], [[None, [1, 2]]]).columns
     assert gaps[0] is None
     assert gaps[1].tolist() == [1, 2]
 
@@ -92,12 +94,47 @@ def test_a_frame_holds_columns_in_the_signatures_order() -> None:
     fields = [Field("a", "number"), Field("b", "category", categories=("u",)), Field("c", "vector", shape=(2,))]
     first = checked(fields, [[1], ["u"], [[1, 2]]])
     second = checked(fields, [[2, 3], ["u", "v"], [[3, 4], [5, 6]]])
-    frame = to_frame(fields, joined([first, second]))
+    frame = joined([first, second]).frame(pd.Index([field.name for field in fields]))
     assert frame["a"].tolist() == [1, 2, 3]
     assert frame["b"].tolist() == ["u", "u", "v"]
     assert [value.tolist() for value in frame["c"]] == [[1, 2], [3, 4], [5, 6]]
-    numbers = to_frame(fields[:1], checked(fields[:1], [[]]))
+    numbers = checked(fields[:1], [[]]).frame(pd.Index([fields[0].name]))
     assert (list(numbers.columns), len(numbers)) == (["a"], 0)
+
+
+def test_a_block_is_its_columns_and_wrong_numbers_have_places() -> None:
+    fields = [Field("a", "number", nullable=True), Field("b", "integer")]
+    for kind in ("<f8", "<f4", "<i8", "<i4"):
+        table = checked(fields, Block(2, np.array([[1, 2], [3, 4]], kind).tobytes(), kind))
+        assert [column.tolist() for column in table.columns] == [[1, 3], [2, 4]]
+        twice = joined([table, table]).matrix
+        assert twice is not None
+        assert twice.tolist() == [[1, 2], [3, 4]] * 2
+    gap = checked(fields, Block(2, np.array([[np.nan, 2.0]]).tobytes()))
+    assert np.isnan(gap.columns[0]).all()
+    assert joined([gap, checked(fields, [[1], [2]])]).columns[1].tolist() == [2, 2]
+    for rows, told in (
+        (
+            [[1, 2], [np.inf, 2.5]],
+            "row 1, column 'a': inf is not a finite number; row 1, column 'b': 2.5 is",
+        ),
+        ([[1, np.nan]], "row 0, column 'b': it is missing; the model needs a whole number"),
+    ):
+        with pytest.raises(InvalidRequest, match=told):
+            checked(fields, Block(2, np.array(rows).tobytes()))
+
+
+def test_blocks_are_arranged_and_bounded_as_columns_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    block = Block(2, struct.pack("<4d", 1, 2, 3, 4))
+    for names in ((), ("a", "b")):
+        assert arranged(SIGNATURE, PredictRequest("m", "predict", block, names)).columns is block
+    turned = arranged(SIGNATURE, PredictRequest("m", "predict", block, ("b", "a"))).columns
+    assert turned == (struct.pack("<2d", 2, 4), struct.pack("<2d", 1, 3))
+    with pytest.raises(InvalidRequest, match="1 columns without names"):
+        arranged(SIGNATURE, PredictRequest("m", "predict", Block(1, b"\0" * 8)))
+    monkeypatch.setattr(arranging, "MAX_CELLS", 3)
+    with pytest.raises(TooLarge):
+        arranged(SIGNATURE, PredictRequest("m", "predict", block))
 
 
 SIGNATURE = Signature((Field("a", "number"), Field("b", "number")), {"predict": ()}, Field("y", "number"))

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import struct
 from typing import Any
 
 import pytest
 
 from craton.core.errors import InvalidRequest, Unsupported
-from craton.core.predicting import Field, PredictAnswer, Signature
-from craton.engines.predictor.arranging import arranged, unpacked
+from craton.core.predicting import Block, Field, PredictAnswer, Signature
+from craton.engines.predictor.arranging import arranged
 from craton.serve.predicting import asked
 from craton.wire.openinference.tensors import Tensor, columns_of
 from craton.wire.rows.reading import Table, read_table, usual_verb
@@ -59,16 +60,19 @@ def test_vectors_may_be_the_rows_themselves() -> None:
         assert read(body, POINTS).columns == (vectors,)
 
 
-def test_rows_of_numbers_alone_are_packed_and_mean_the_same() -> None:
+def test_rows_of_numbers_alone_are_one_block_and_mean_the_same() -> None:
     numbers = Signature((Field("a", "number"), Field("b", "integer", nullable=True)), {"predict": ()})
-    body = {"rows": [[1.5, 2], [-3, 4]], "names": ["b", "a"]}
-    table = read(body, numbers)
-    assert all(isinstance(column, bytes) for column in table.columns)
-    assert [unpacked(column) for column in table.columns] == [[1.5, -3.0], [2.0, 4.0]]
+    table = read({"rows": [[1.5, 2], [-3, 4]], "names": ["b", "a"]}, numbers)
+    assert table == Table(Block(2, struct.pack("<4d", 1.5, 2, -3, 4)), ("b", "a"))
     request = arranged(numbers, table.request("m", "predict"))
     assert (request.names, request.rows) == (("a", "b"), 2)
     assert asked(request).first == ((2.0, 1.5), (4.0, -3.0))
-    assert read([{"b": 1.5, "a": 2}, {"a": 4, "b": -3}], numbers) == table
+    named = read([{"b": 1.5, "a": 2}, {"a": 4, "b": -3}], numbers)
+    assert named == read({"instances": [{"b": 1.5, "a": 2}, {"a": 4, "b": -3}]}, numbers)
+    request = arranged(numbers, named.request("m", "predict"))
+    assert (request.columns, request.names, request.rows) == (named.columns, ("a", "b"), 2)
+    assert asked(request).first == ((2.0, 1.5), (4.0, -3.0))
+    assert read([[1, 2]], numbers) == Table(Block(2, struct.pack("<2d", 1, 2)), ())
     assert read([{"a": 1}, {"b": 2}], numbers).columns == ([1, None], [None, 2])
     assert read([{"a": 1, "b": 2}, {"a": 1, "b": 2, "c": 3}], numbers).names == ("a", "b", "c")
     for other, columns in (
@@ -80,6 +84,14 @@ def test_rows_of_numbers_alone_are_packed_and_mean_the_same() -> None:
         assert read({"rows": other}, numbers).columns == columns
     with pytest.raises(InvalidRequest, match="row 1: 1 values, not 2"):
         read({"rows": [[1, 2], [3]]}, numbers)
+    with pytest.raises(InvalidRequest, match="more than one of"):
+        read({"rows": [[1, 2]], "inputs": [[1, 2]]}, numbers)
+
+
+def test_names_of_columns_may_be_anything() -> None:
+    odd = Signature((Field("größe", "number"), Field("class", "number"), Field("", "number")), {"predict": ()})
+    body = [{"größe": 1, "class": 2, "": 3}, {"": 6, "class": 5, "größe": 4}]
+    assert read(json.dumps(body, ensure_ascii=False), odd).columns == Block(3, struct.pack("<6d", 1, 2, 3, 4, 5, 6))
 
 
 def test_targets_and_verbs_stand_beside_the_rows() -> None:

@@ -4,8 +4,6 @@ twice is refused by its name. Runs in the server, before a model is loaded; valu
 from __future__ import annotations
 
 import difflib
-import struct
-import sys
 from array import array
 from collections.abc import Sequence
 from typing import Any
@@ -13,13 +11,15 @@ from typing import Any
 from msgspec.structs import replace
 
 from craton.core.errors import InvalidRequest, TooLarge
-from craton.core.predicting import Field, PredictRequest, PredictVerb, Signature
+from craton.core.predicting import Block, Field, PredictRequest, PredictVerb, Signature
+from craton.engines.predictor.blocks import floats, packed_columns, packed_floats
 
 MAX_ROWS = 1_000_000
 MAX_CELLS = 8_000_000
 NUMBER = 8  # bytes of a packed one
 _MOST_SHOWN = 10
 _NUMBERS = frozenset({int, float})
+_PLAIN = frozenset({"number", "integer"})
 
 Column = list[Any] | bytes
 
@@ -31,20 +31,35 @@ def taken(signature: Signature, verb: PredictVerb) -> tuple[Field, ...]:
     return signature.inputs
 
 
+def takes_numbers(signature: Signature) -> bool:
+    """Alone: its rows may come as one block."""
+    return all(field.kind in _PLAIN for field in signature.inputs)
+
+
 def arranged(signature: Signature, request: PredictRequest) -> PredictRequest:
     """The same with its columns in the signature's order. Raises InvalidRequest that names the columns, TooLarge."""
     fields = taken(signature, request.verb)
+    names = tuple(field.name for field in fields)
     given = request.columns
+    if isinstance(given, Block):
+        _bound(given.rows, given.width)
+        if given.width == len(fields) and request.names in {(), names} and all(one.kind in _PLAIN for one in fields):
+            return replace(request, names=names)
+        given = packed_columns(given)
     columns = _by_place(fields, given) if not request.names else _by_name(fields, request.names, given)
     rows = length(columns[0])
     uneven = next((field.name for field, column in zip(fields, columns, strict=True) if length(column) != rows), None)
     if uneven is not None:
         raise InvalidRequest(f"the column {uneven!r} does not have as many values as {fields[0].name!r}", "columns")
+    _bound(rows, len(columns))
+    return replace(request, columns=tuple(columns), names=names)
+
+
+def _bound(rows: int, width: int) -> None:
     if rows > MAX_ROWS:
         raise TooLarge("The request", MAX_ROWS, rows, "rows")
-    if rows * len(columns) > MAX_CELLS:
-        raise TooLarge("The request", MAX_CELLS, rows * len(columns), "cells")
-    return replace(request, columns=tuple(columns), names=tuple(field.name for field in fields))
+    if rows * width > MAX_CELLS:
+        raise TooLarge("The request", MAX_CELLS, rows * width, "cells")
 
 
 def length(column: Column) -> int:
@@ -52,15 +67,11 @@ def length(column: Column) -> int:
     return len(column) // NUMBER if isinstance(column, bytes) else len(column)
 
 
-def packed_rows(rows: Sequence[Sequence[float]]) -> tuple[bytes, ...]:
-    """Rows of numbers, of equal width, as packed columns: in a fraction of the time that lists of columns take."""
-    pack = struct.Struct(f"<{len(rows)}d").pack
-    return tuple(pack(*column) for column in zip(*rows, strict=True))
-
-
 def packed(fields: Sequence[Field], request: PredictRequest) -> PredictRequest:
     """The same, arranged already, with numbers packed where the model takes numbers: they travel faster so."""
-    plain = [field.kind in {"number", "integer"} for field in fields]
+    if isinstance(request.columns, Block):
+        return request
+    plain = [field.kind in _PLAIN for field in fields]
     columns = (_packed(column) if is_plain else column for is_plain, column in zip(plain, request.columns, strict=True))
     return replace(request, columns=tuple(columns))
 
@@ -68,27 +79,20 @@ def packed(fields: Sequence[Field], request: PredictRequest) -> PredictRequest:
 def _packed(column: Column) -> Column:
     if not isinstance(column, bytes) and column and set(map(type, column)) <= _NUMBERS:
         try:
-            values = array("d", column)
+            return packed_floats(array("d", column))
         except OverflowError:  # a number beyond all floats: refused by its place
             return column
-        if sys.byteorder == "big":
-            values.byteswap()
-        return values.tobytes()
     return column
 
 
 def unpacked(column: Column) -> list[Any]:
-    if not isinstance(column, bytes):
-        return column
-    values = array("d", column)
-    if sys.byteorder == "big":
-        values.byteswap()
-    return values.tolist()
+    return floats(column).tolist() if isinstance(column, bytes) else column
 
 
 def unportable(request: PredictRequest) -> InvalidRequest:
     """Why rows cannot be sent to a worker: a whole number in them does not fit 64 bits."""
-    for name, column in zip(request.names, request.columns, strict=True):
+    columns = () if isinstance(request.columns, Block) else request.columns
+    for name, column in zip(request.names, columns, strict=False):
         for row, value in enumerate(unpacked(column)):
             if isinstance(value, int) and not -(2**63) <= value < 2**64:
                 return InvalidRequest(f"row {row}, column {name!r}: the number does not fit 64 bits", "rows")

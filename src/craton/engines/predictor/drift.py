@@ -21,6 +21,7 @@ import msgspec
 from msgspec import Struct
 
 from craton.core.predicting import Field
+from craton.engines.predictor.tables import Table
 
 if TYPE_CHECKING:
     import numpy as np
@@ -80,40 +81,46 @@ def read_reference(parameters: Mapping[str, Any]) -> dict[str, Bins]:
 
 
 class Watch:
-    """Counts rows into the bins of a reference."""
+    """Counts rows into the bins of a reference. fields: the columns of the tables that it counts."""
 
     def __init__(self, reference: Mapping[str, Bins], fields: Sequence[Field]) -> None:
         import numpy as np
 
-        watched = [field for field in fields if field.name in reference]
-        self._numbers = [field for field in watched if not reference[field.name].values]
-        self._categories = {field: reference[field.name].values for field in watched if reference[field.name].values}
-        edges = [reference[field.name].edges for field in self._numbers]
+        watched = [(place, field.name) for place, field in enumerate(fields) if field.name in reference]
+        self._numbers = [(place, name) for place, name in watched if not reference[name].values]
+        self._categories = [(place, name, reference[name].values) for place, name in watched if reference[name].values]
+        self._whole = len(self._numbers) == len(fields)
+        edges = [reference[name].edges for _, name in self._numbers]
         self._missing = np.array([len(one) + 1 for one in edges], np.int64)
         self._starts = np.concatenate([[0], np.cumsum(self._missing + 1)]).astype(np.int64)
         most = max((len(one) for one in edges), default=0)
+        self._small = np.min_scalar_type(-most - 1)  # quicker to add up
         self._edges = np.array([[*one, *[math.inf] * (most - len(one))] for one in edges], np.float64).reshape(-1, most)
 
-    def count(self, columns: Mapping[str, Column]) -> dict[str, list[int]]:
-        """columns: as `validating.checked` makes them. By field, as long as the reference's counts."""
-        found = {field.name: _tallied(columns[field.name], values) for field, values in self._categories.items()}
-        if self._numbers:
-            found |= self._count_numbers([columns[field.name] for field in self._numbers])
-        return found
+    def count(self, table: Table) -> dict[str, list[int]]:
+        """By field, as long as the reference's counts."""
+        found = {name: _tallied(table.columns[place], values) for place, name, values in self._categories}
+        return found | self._count_numbers(table) if self._numbers else found
 
-    def _count_numbers(self, columns: Sequence[Column]) -> dict[str, list[int]]:
+    def _count_numbers(self, table: Table) -> dict[str, list[int]]:
         import numpy as np
 
-        matrix = np.column_stack([_days(column) if column.dtype.kind == "M" else column for column in columns])
-        places = np.zeros(matrix.shape, np.int64)
+        matrix = table.matrix if self._whole else None
+        if matrix is None:
+            columns = [table.columns[place] for place, _ in self._numbers]
+            matrix = np.column_stack([_days(column) if column.dtype.kind == "M" else column for column in columns])
+        places = np.zeros(matrix.shape, self._small)
+        above = np.empty(matrix.shape, bool)
+        one = above.view(np.int8)
         for edges in self._edges.T:
-            places += matrix >= edges
-        places = np.where(np.isnan(matrix), self._missing, places) + self._starts[:-1]
-        counts = np.bincount(places.ravel(), minlength=int(self._starts[-1])).tolist()
+            np.greater_equal(matrix, edges, out=above)
+            places += one
+        found = np.where(np.isnan(matrix), self._missing, places) + self._starts[:-1]
+        counts = np.bincount(found.ravel(), minlength=int(self._starts[-1])).tolist()
         bounds = self._starts.tolist()
         return {
-            field.name: counts[start:end]
-            for field, start, end in zip(self._numbers, bounds[:-1], bounds[1:], strict=True)
+            name: counts[start:end]
+            for (_, name), start, end in zip(self._numbers, bounds[:-1], bounds[1:], strict=True)
         }
 
 

@@ -22,14 +22,12 @@ from craton.engines.predictor.drift import Watch, read_reference
 from craton.engines.predictor.loaders import load_described
 from craton.engines.predictor.manifest import NAME, read_manifest
 from craton.engines.predictor.protocol import Learner, Predictor
-from craton.engines.predictor.validating import checked, joined, to_frame
+from craton.engines.predictor.tables import Table, joined
+from craton.engines.predictor.validating import checked
 from craton.engines.protocol import EngineSpec
 
 if TYPE_CHECKING:
-    import numpy as np
     import pandas as pd
-
-    Arrays = list[np.ndarray[Any, Any]]
 
 CONCURRENCY = 64  # requests that may be here at once: they run together
 
@@ -38,7 +36,10 @@ class PredictorEngine:
     """Implements `craton.engines.protocol.Engine` for one predictor. Belongs to one event loop."""
 
     def __init__(self, model: str, predictor: Predictor, watch: Watch | None) -> None:
+        import pandas as pd
+
         self._model, self._predictor, self._watch = model, predictor, watch
+        self._names = pd.Index([field.name for field in predictor.signature.inputs])
         self._waiting = Waiting()
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="predictor")
         self._work: asyncio.Task[None] | None = None
@@ -112,16 +113,15 @@ class PredictorEngine:
             return error
 
     def _one(self, request: PredictRequest) -> PredictAnswer:
-        inputs = self._predictor.signature.inputs
-        arrays = checked(inputs, request.columns)
-        names, columns = self._outputs(request.verb, to_frame(inputs, arrays))
-        return PredictAnswer(names, columns, counted=self._counted(arrays))
+        table = checked(self._predictor.signature.inputs, request.columns)
+        names, columns = self._outputs(request.verb, table.frame(self._names))
+        return PredictAnswer(names, columns, counted=self._counted(table))
 
     def _together(self, requests: list[PredictRequest]) -> list[PredictAnswer | Exception]:
         """A request whose rows are wrong is refused alone; when the library fails, each is tried by itself."""
         inputs = self._predictor.signature.inputs
         found: list[PredictAnswer | Exception | None] = [None] * len(requests)
-        parts: dict[int, Arrays] = {}
+        parts: dict[int, Table] = {}
         for index, request in enumerate(requests):
             try:
                 parts[index] = checked(inputs, request.columns)
@@ -129,11 +129,11 @@ class PredictorEngine:
                 found[index] = error
         if parts:
             try:
-                arrays = joined(parts.values())
-                names, columns = self._outputs(requests[0].verb, to_frame(inputs, arrays))
+                table = joined([*parts.values()])
+                names, columns = self._outputs(requests[0].verb, table.frame(self._names))
             except Exception:
                 return [self._alone(request) for request in requests]
-            start, counted = 0, self._counted(arrays)
+            start, counted = 0, self._counted(table)
             for index in parts:
                 end = start + requests[index].rows
                 found[index] = PredictAnswer(names, tuple(column[start:end] for column in columns), counted=counted)
@@ -150,20 +150,16 @@ class PredictorEngine:
     def _learned(self, request: PredictRequest) -> PredictAnswer:
         signature = self._predictor.signature
         learner = _learner(self._predictor, self._model)
-        fields = taken(signature, "learn")
-        arrays = checked(fields, request.columns)
-        inputs = arrays[: len(signature.inputs)]
-        state = learner.learn(to_frame(signature.inputs, inputs), arrays[-1].tolist())
-        return PredictAnswer((), (), state=state, counted=self._counted(inputs))
+        *columns, answers = checked(taken(signature, "learn"), request.columns).columns
+        rows = Table(columns)
+        state = learner.learn(rows.frame(self._names), answers.tolist())
+        return PredictAnswer((), (), state=state, counted=self._counted(rows))
 
     def _snapshot(self, folder: Path) -> PredictAnswer:
         return PredictAnswer((), (), state={"parameters": self._predictor.save(folder)})
 
-    def _counted(self, arrays: Arrays) -> dict[str, list[int]]:
-        if self._watch is None:
-            return {}
-        names = (field.name for field in self._predictor.signature.inputs)
-        return self._watch.count(dict(zip(names, arrays, strict=True)))
+    def _counted(self, table: Table) -> dict[str, list[int]]:
+        return {} if self._watch is None else self._watch.count(table)
 
     # --- what it is not -----------------------------------------------------------------------------------------
 

@@ -3,6 +3,8 @@ same preprocessing."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
@@ -117,6 +119,18 @@ class TabularPredictor:
         return {PREDICTION: found, LOWER: found - self.settings.interval, UPPER: found + self.settings.interval}
 
 
+@contextmanager
+def _asking(matrix: Array) -> Iterator[None]:
+    """scikit-learn looks at parameters and numbers again in every step of a pipeline, which takes it as long as a
+    linear model's answer: once is enough. What float32 cannot hold (trees want it) is left to it."""
+    import numpy as np
+    from sklearn import config_context
+
+    finite = bool(matrix.size and np.abs(matrix).max() <= np.finfo(np.float32).max)
+    with np.errstate(invalid="ignore"), config_context(assume_finite=finite, skip_parameter_validation=True):
+        yield
+
+
 class SklearnModel:
     """estimator: fitted, a pipeline perhaps; its classes are 0, 1, ..."""
 
@@ -126,9 +140,7 @@ class SklearnModel:
         self.estimator = estimator
 
     def codes(self, matrix: Array) -> Array:
-        import numpy as np
-
-        with np.errstate(invalid="ignore"):
+        with _asking(matrix):
             found: Array = self.estimator.predict(matrix).astype(int)
         return found
 
@@ -136,17 +148,19 @@ class SklearnModel:
         """Even where the estimator knows nothing (a row that spread labels do not reach)."""
         import numpy as np
 
-        with np.errstate(invalid="ignore"):
+        with _asking(matrix):
             found: Array = self.estimator.predict_proba(matrix)
         unknown = np.isnan(found)
         return np.where(unknown, 1 / found.shape[1], found) if unknown.any() else found
 
     def decisions(self, matrix: Array) -> Array:
-        found: Array = self.estimator.decision_function(matrix)
+        with _asking(matrix):
+            found: Array = self.estimator.decision_function(matrix)
         return found
 
     def numbers(self, matrix: Array) -> Array:
-        found: Array = self.estimator.predict(matrix)
+        with _asking(matrix):
+            found: Array = self.estimator.predict(matrix)
         return found
 
     def save(self, folder: Path) -> None:

@@ -5,16 +5,17 @@ What is wrong is said by row and column ("row 3, column 'age': 'abc' is not a nu
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from itertools import islice
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from craton.core.errors import InvalidRequest
-from craton.core.predicting import Field
+from craton.core.errors import InvalidRequest, TooLarge
+from craton.core.predicting import Block, Field
+from craton.engines.predictor.pictures import MAX_NUMBERS, NoPicture, decoded, from_text
+from craton.engines.predictor.tables import Table
 
 if TYPE_CHECKING:
     import numpy as np
-    import pandas as pd
 
     Array = np.ndarray[Any, Any]
 
@@ -22,6 +23,7 @@ MOST_FAULTS = 10
 PACKED = "<f8"
 _NOTHING = type(None)
 _NUMBERS = frozenset({int, float})
+_PLAIN = frozenset({"number", "integer"})
 _SHOWN = 60  # characters of a wrong value
 
 
@@ -34,23 +36,41 @@ class Fault(NamedTuple):
         return f"row {self.row}, column {self.column!r}: {self.why}"
 
 
-def checked(fields: Sequence[Field], columns: Sequence[list[Any] | bytes]) -> list[Array]:
+def checked(fields: Sequence[Field], columns: Sequence[list[Any] | bytes] | Block) -> Table:
     """An array for each column: float64 for numbers, datetime64 for times, objects for the rest (None is missing).
 
-    Raises InvalidRequest that lists at most ten faults.
+    A block of as many columns as there are fields. Raises InvalidRequest that lists at most ten faults.
     """
-    import numpy as np
-
+    if isinstance(columns, Block):
+        return _checked_block(fields, columns)
     arrays, faults = [], list[Fault]()
     for field, column in zip(fields, columns, strict=True):
         array = _unpacked(field, column) if isinstance(column, bytes) else _READERS[field.kind](field, column)
         if array is None:
-            faults += _faults(field, np.frombuffer(column, PACKED).tolist() if isinstance(column, bytes) else column)
+            faults += _faults(field, _values(column) if isinstance(column, bytes) else column)
         else:
             arrays.append(array)
     if faults:
         raise _refusal(faults)
-    return arrays
+    return Table(arrays)
+
+
+def _checked_block(fields: Sequence[Field], block: Block) -> Table:
+    """Looked at whole; column by column only where something is the matter."""
+    import numpy as np
+
+    matrix = np.frombuffer(block.numbers, block.kind).reshape(-1, block.width).astype(np.float64)  # writeable, too
+    table = Table(list(matrix.T), matrix)
+    whole = [place for place, field in enumerate(fields) if field.kind == "integer"]
+    if np.isfinite(matrix).all() and (not whole or _are_whole(matrix[:, whole])):
+        return table
+    faults = list[Fault]()
+    for field, column in zip(fields, table.columns, strict=True):
+        if _numbers_of(field, column) is None:
+            faults += _faults(field, _values(column.tobytes()))
+    if faults:
+        raise _refusal(faults)
+    return table
 
 
 def _unpacked(field: Field, column: bytes) -> Array | None:
@@ -58,23 +78,30 @@ def _unpacked(field: Field, column: bytes) -> Array | None:
     import numpy as np
 
     numbers = np.frombuffer(column, PACKED)
-    if field.kind == "number":
-        return numbers if np.isfinite(numbers).all() else None
-    if field.kind == "integer":
-        return numbers if (np.isfinite(numbers) & (numbers == np.floor(numbers))).all() else None
-    return _READERS[field.kind](field, numbers.tolist())
+    return _numbers_of(field, numbers) if field.kind in _PLAIN else _READERS[field.kind](field, _values(column))
 
 
-def to_frame(fields: Sequence[Field], arrays: Sequence[Array]) -> pd.DataFrame:
-    """One block when all columns are numbers: pandas is quickest then."""
+def _numbers_of(field: Field, numbers: Array) -> Array | None:
+    """NaN is a gap: packed numbers have no other."""
     import numpy as np
-    import pandas as pd
 
-    names = [field.name for field in fields]
-    if arrays and all(array.dtype == np.float64 and array.ndim == 1 for array in arrays):
-        return pd.DataFrame(np.column_stack(arrays), columns=names)
-    series = [list(array) if array.ndim > 1 else array for array in arrays]
-    return pd.DataFrame(dict(zip(names, series, strict=True)), copy=False)
+    present = numbers[~np.isnan(numbers)] if field.nullable else numbers
+    if not np.isfinite(present).all() or (field.kind == "integer" and not _are_whole(present)):
+        return None
+    return numbers
+
+
+def _are_whole(numbers: Array) -> bool:
+    import numpy as np
+
+    return bool((numbers == np.floor(numbers)).all())
+
+
+def _values(packed: bytes) -> list[Any]:
+    """One by one, to be told; None where one is missing."""
+    import numpy as np
+
+    return [None if value != value else value for value in np.frombuffer(packed, PACKED).tolist()]  # noqa: PLR0124
 
 
 def _refusal(faults: list[Fault]) -> InvalidRequest:
@@ -173,6 +200,30 @@ def _vectors(field: Field, column: list[Any]) -> Array | None:
     return found.reshape(len(column), *field.shape)
 
 
+def _images(field: Field, column: list[Any]) -> Array | None:
+    """Numbers, or files in base64."""
+    import numpy as np
+
+    if not any(isinstance(value, str) for value in column):
+        return _vectors(field, column)
+    numbers = len(column) * int(np.prod(field.shape, dtype=np.int64))
+    if numbers > MAX_NUMBERS:
+        raise TooLarge("The pictures of the request", MAX_NUMBERS, numbers, "numbers")
+    found = np.empty((len(column), *field.shape), np.float32)
+    for place, value in enumerate(column):
+        if isinstance(value, str):
+            try:
+                found[place] = decoded(from_text(value), field.shape)
+            except NoPicture:
+                return None
+        else:
+            one = _vectors(field, [value])
+            if one is None or one.dtype == object:
+                return None
+            found[place] = one[0]
+    return found
+
+
 _READERS = {
     "number": _numbers,
     "integer": _numbers,
@@ -181,7 +232,7 @@ _READERS = {
     "text": _texts,
     "time": _times,
     "vector": _vectors,
-    "image": _vectors,
+    "image": _images,
 }
 
 
@@ -220,7 +271,17 @@ def _why(field: Field, value: Any) -> str:
         return "" if field.nullable else f"it is missing; the model needs {_wanted(field)} in every row"
     if field.kind == "category":
         return _category_fault(field, value)
+    if field.kind == "image" and isinstance(value, str):
+        return _picture_fault(field, value)
     return "" if _READERS[field.kind](field, [value]) is not None else f"{_show(value)} is not {_wanted(field)}"
+
+
+def _picture_fault(field: Field, value: str) -> str:
+    try:
+        decoded(from_text(value), field.shape)
+    except NoPicture as error:
+        return str(error)
+    return ""
 
 
 def _category_fault(field: Field, value: Any) -> str:
@@ -236,6 +297,8 @@ def _wanted(field: Field) -> str:
     if field.kind == "category":
         some = ", ".join(repr(category) for category in islice(field.categories, 10))
         return f"one of {some}{' ...' if len(field.categories) > 10 else ''}" if some else "a category"
+    if field.kind == "image":
+        return f"a picture's file in base64, or {' x '.join(map(str, field.shape))} numbers"
     if field.shape and (field.kind != "text" or field.embedder):
         return f"a {field.kind if field.kind != 'text' else 'vector'} of {' x '.join(map(str, field.shape))} numbers"
     return {
@@ -249,10 +312,3 @@ def _wanted(field: Field) -> str:
 def _show(value: Any) -> str:
     text = repr(value)
     return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}..."
-
-
-def joined(parts: Iterable[Sequence[Array]]) -> list[Array]:
-    """The columns of several requests, one after the other."""
-    import numpy as np
-
-    return [column[0] if len(column) == 1 else np.concatenate(column) for column in zip(*parts, strict=True)]

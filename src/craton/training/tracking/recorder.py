@@ -10,11 +10,12 @@ from collections.abc import Callable
 from typing import cast
 
 from msgspec import Struct
-from sqlalchemy import Connection, delete, insert, select
+from sqlalchemy import Connection, delete, select
 from sqlalchemy import func as sql
 
 from craton.core.errors import CratonError
 from craton.core.job import Job, JobLost, Running
+from craton.store.inserting import Insert
 from craton.training.tracking.tables import points
 
 FLUSH_SECONDS = 0.5
@@ -127,7 +128,7 @@ def insert_points(connection: Connection, job: Job, number: int, batch: list[Poi
         }
         for place, point in enumerate(batch, number + 1)
     ]
-    connection.execute(insert(points), rows)
+    Insert(points, connection.dialect)(connection, rows)
 
 
 def forget_points(connection: Connection, tenant: str, job: str) -> None:

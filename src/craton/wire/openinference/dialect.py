@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import msgspec
+from msgspec.structs import asdict, replace
 
 from craton import __version__
 from craton.core import errors
@@ -15,14 +16,14 @@ from craton.core.chat import Json
 from craton.core.errors import CratonError, InvalidRequest, Unsupported
 from craton.core.predicting import PredictRequest, PredictVerb, Signature
 from craton.serve.inference import Call, Predicting
-from craton.wire.http import Handler, Reply, Request, Route, decode_json, json_reply
-from craton.wire.openinference.tensors import InferRequest, columns_of, described, tensors_of
+from craton.wire.http import Handler, Reply, Request, Route, decode_json, encode_json, json_reply
+from craton.wire.openinference.binary import BINARY_OUTPUT, EXTENSION, HEADER, SIZE, divided, head_length
+from craton.wire.openinference.tensors import InferRequest, PackedTensor, columns_of, described, tensors_of
 from craton.wire.ran import RAN
 from craton.wire.rows.reading import usual_verb, verb_of
 
 MAX_BODY = 64 * 1024 * 1024
 NAMES = ("/v2/models/{name}", "/v2/models/{namespace}/{name}")
-BINARY = "inference-header-content-length"
 
 _STATUSES: dict[type[CratonError], int] = {
     errors.InvalidRequest: 400,
@@ -72,7 +73,7 @@ class OpenInferenceDialect:
         return found
 
     async def _server(self, _: Request) -> Reply:
-        return json_reply(200, {"name": "craton", "version": __version__, "extensions": []})
+        return json_reply(200, {"name": "craton", "version": __version__, "extensions": [EXTENSION]})
 
     async def _live(self, _: Request) -> Reply:
         return json_reply(200, {"live": True})
@@ -100,22 +101,22 @@ class OpenInferenceDialect:
         return json_reply(200, {"name": info.id, "ready": True})
 
     async def _infer(self, request: Request, name: str) -> Reply:
-        if BINARY in request.headers:
-            raise Unsupported("Tensors as binary data", "Send their data as JSON.")
-        asked = _read(request.body)
+        asked = _read(request)
         info, signature = await self._serving.signature(request.authenticated, name)
         verb = _verb(asked, signature)
         columns, names = columns_of(asked.inputs, signature)
         call = Call(request.authenticated, request.request_id, self.name, "ModelInfer")
         answer = await self._serving.predict(call, PredictRequest(name, verb, columns, names))
-        told: Json = {
-            "model_name": info.id,
-            "model_version": info.revision,
-            "outputs": tensors_of(answer, signature.outputs[verb], asked.outputs),
-        }
+        binary = asked.parameters.get(BINARY_OUTPUT) is True
+        outputs, tails = tensors_of(answer, signature.outputs[verb], asked.outputs, binary=binary)
+        told: Json = {"model_name": info.id, "model_version": info.revision, "outputs": outputs}
         if asked.id:
             told["id"] = asked.id
-        return json_reply(200, told, {RAN: info.id})
+        if not tails:
+            return json_reply(200, told, {RAN: info.id})
+        head = encode_json(told)
+        headers = {"content-type": "application/octet-stream", HEADER: str(len(head)), RAN: info.id}
+        return Reply(200, b"".join((head, *tails)), headers)
 
 
 def write_error(error: CratonError, request: Request) -> Reply:
@@ -132,11 +133,22 @@ def _name(request: Request) -> str:
     return f"{name}@{params['version']}" if "version" in params else name
 
 
-def _read(body: bytes) -> InferRequest:
+def _read(request: Request) -> InferRequest:
+    """Tensors whose bytes stand behind the JSON are given them."""
+    length = head_length(request.headers.get(HEADER), len(request.body))
+    head = request.body if length is None else request.body[:length]
     try:
-        return msgspec.convert(decode_json(body), InferRequest)
+        asked = msgspec.convert(decode_json(head), InferRequest)
     except msgspec.ValidationError as error:
         raise InvalidRequest(str(error)) from error
+    if length is None:
+        return asked
+    pieces = divided(request.body, length, [tensor.parameters.get(SIZE) for tensor in asked.inputs])
+    inputs = [
+        tensor if piece is None else PackedTensor(**asdict(tensor), packed=piece)
+        for tensor, piece in zip(asked.inputs, pieces, strict=True)
+    ]
+    return replace(asked, inputs=inputs)
 
 
 def _verb(asked: InferRequest, signature: Signature) -> PredictVerb:

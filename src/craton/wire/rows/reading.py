@@ -12,23 +12,22 @@ order. An empty cell is a missing value.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from operator import itemgetter
 from typing import Any, NamedTuple, TypeVar, get_args
 
 import msgspec
 
 from craton.core.errors import InvalidRequest, Unsupported
-from craton.core.predicting import Field, PredictRequest, PredictVerb, Signature
-from craton.engines.predictor.arranging import packed_rows, taken
+from craton.core.predicting import Block, Field, PredictRequest, PredictVerb, Signature
+from craton.engines.predictor.arranging import taken, takes_numbers
 from craton.wire.rows.cells import typed
 from craton.wire.rows.csv import read_csv
+from craton.wire.rows.numbers import read_numbers
 
 JSON, CSV = "application/json", "text/csv"
 VERBS: frozenset[str] = frozenset(get_args(PredictVerb))
 _ROWS = ("rows", "instances", "inputs", "dataframe_records")
 _SHAPES = (*_ROWS, "columns", "dataframe_split")
 _BESIDE = frozenset({"names", "target", "verb"})
-_PLAIN = frozenset({"number", "integer"})
 _MOST_FAULTS = 10
 
 T = TypeVar("T")
@@ -39,8 +38,6 @@ Cell = _Number | list[_Number | list[_Number | list[_Number | list[_Number]]]]
 _MEMBERS = msgspec.json.Decoder(dict[str, msgspec.Raw])
 _OBJECTS = msgspec.json.Decoder(list[dict[str, Cell]])
 _LISTS = msgspec.json.Decoder(list[list[Cell]])
-_FLOAT_OBJECTS = msgspec.json.Decoder(list[dict[str, float]])
-_FLOATS = msgspec.json.Decoder(list[list[float]])
 _COLUMNS = msgspec.json.Decoder(dict[str, list[Cell]])
 _COLUMN = msgspec.json.Decoder(list[Cell])
 _NAMES = msgspec.json.Decoder(list[str])
@@ -48,9 +45,9 @@ _TEXT = msgspec.json.Decoder(str)
 
 
 class Table(NamedTuple):
-    """columns: of equal length. names: empty when they came without. verb: as the body says it."""
+    """columns: of equal length, or a block of numbers. names: empty when they came without. verb: as the body says."""
 
-    columns: tuple[list[Any] | bytes, ...]
+    columns: tuple[list[Any] | bytes, ...] | Block
     names: tuple[str, ...]
     verb: PredictVerb | None = None
 
@@ -88,6 +85,8 @@ def read_table(body: bytes, content_type: str, signature: Signature, verb: Predi
     if media_type(content_type) == CSV:
         names, rows = read_csv(body, content_type, fields)
         return _typed(fields, names, rows)
+    if takes_numbers(signature) and (numbers := read_numbers(body, tuple(field.name for field in signature.inputs))):
+        return Table(*numbers)
     return _read_json(body, signature)
 
 
@@ -139,6 +138,7 @@ def _shaped(shape: str, value: dict[str, msgspec.Raw], signature: Signature) -> 
 def _with_target(table: Table, target: list[Any], signature: Signature) -> Table:
     if signature.target is None:
         raise InvalidRequest("this model learns from nothing", "target")
+    assert isinstance(table.columns, tuple)  # blocks come without targets
     names = (*table.names, signature.target.name) if table.names else ()
     return table._replace(columns=(*table.columns, target), names=names)
 
@@ -149,47 +149,14 @@ def _from_rows(raw: bytes, names: tuple[str, ...], where: str, signature: Signat
     if first == b"{":
         if names:
             raise InvalidRequest("rows that are objects name their columns themselves", "names")
-        return _from_number_objects(raw, signature) or _from_objects(_decoded(_OBJECTS, raw, where))
+        return _from_objects(_decoded(_OBJECTS, raw, where))
     if first == b"[":
-        if (numbers := _numbers(raw, len(names) or len(signature.inputs), signature)) is not None:
-            return Table(numbers, names)
         rows = _decoded(_LISTS, raw, where)
         if len(signature.inputs) == 1 and signature.inputs[0].shape and not _is_wrapped(rows[0]):
             return Table((rows,), names)
         return Table(_turned(rows, len(names) or len(rows[0]), "row"), names)
     column = _decoded(_COLUMN, raw, where)  # of a model with one column, or no rows at all
     return Table((column,), names) if column else Table(tuple([] for _ in names), names)
-
-
-def _numbers(raw: bytes, width: int, signature: Signature) -> tuple[bytes, ...] | None:
-    """Packed columns of rows that hold numbers alone, as a model of numbers takes them; None for any other, of which
-    the slower way tells what they are."""
-    if width != len(signature.inputs) or not _takes_numbers(raw, signature):
-        return None
-    try:
-        rows = _FLOATS.decode(raw)
-    except (msgspec.DecodeError, RecursionError):
-        return None
-    return packed_rows(rows) if all(len(row) == width for row in rows) else None
-
-
-def _from_number_objects(raw: bytes, signature: Signature) -> Table | None:
-    """The same of objects that all have the same names."""
-    if len(signature.inputs) < 2 or not _takes_numbers(raw, signature):
-        return None
-    try:
-        rows = _FLOAT_OBJECTS.decode(raw)
-        names = tuple(rows[0])
-        values = list(map(itemgetter(*names), rows)) if len(names) == len(signature.inputs) else []
-    except (msgspec.DecodeError, RecursionError, KeyError):
-        return None
-    if not values or any(len(row) != len(names) for row in rows):
-        return None
-    return Table(packed_rows(values), names)
-
-
-def _takes_numbers(raw: bytes, signature: Signature) -> bool:
-    return raw.isascii() and all(field.kind in _PLAIN for field in signature.inputs)
 
 
 def _is_wrapped(row: list[Any]) -> bool:
