@@ -1,6 +1,7 @@
 """`make proof`: slow proofs; each prints its figures and writes them to docs/proof/.
 
     python -m tests.proof [startup] [soak] [kills] [index_soak] [ingestion] [hub] [training] [tuning] [objectives]
+                          [architectures]
                           [--minutes 10] [--kills 100] [--points 1000000] [--note TEXT]
 
 Ends with 1 when a bound does not hold.
@@ -15,7 +16,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.proof import hub, index_soak, ingestion, kills, objectives, soak, startup, training, tuning
+from tests.proof import architectures, hub, index_soak, ingestion, kills, objectives, soak, startup, training, tuning
 from tests.proof.report import Proof
 
 
@@ -25,7 +26,7 @@ def main() -> int:
         "names",
         nargs="*",
         metavar="PROOF",
-        help="startup, soak, kills, index_soak, ingestion, hub, training, tuning, objectives; default: all",
+        help="startup, soak, kills, index_soak, ingestion, hub, training, tuning, objectives, architectures",
     )
     parser.add_argument("--minutes", type=float, default=10.0, help="of the soak")
     parser.add_argument("--kills", type=int, default=100, help="of the kill storms")
@@ -42,6 +43,7 @@ def main() -> int:
         "training": training.prove,
         "tuning": tuning.prove,
         "objectives": objectives.prove,
+        "architectures": architectures.prove,
     }
     names = options.names or list(proofs)
     if unknown := sorted(set(names) - set(proofs)):

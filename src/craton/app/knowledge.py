@@ -90,7 +90,7 @@ class RunningKnowledge:
         ingestions = Ingestions(database, platform.jobs, clock)
         bases = Bases(database, serving, check_base, platform.jobs, ingestions, clock, wake)
         proficiencies = Proficiencies(database)
-        reranker = Reranker(serving)
+        reranker = Reranker(serving, serving.score)
         decomposer = Decomposer(serving, proficiencies)
         structured = StructuredKnowledge(serving, databases.registered, SqlProficiencies(database), clock)
         found = Retriever(

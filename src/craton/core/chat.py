@@ -16,6 +16,7 @@ from msgspec import Struct
 
 Json = dict[str, Any]
 Role = Literal["system", "user", "assistant"]
+Form = Literal["chat", "text", "gap"]
 Effort = Literal["minimal", "low", "medium", "high", "xhigh", "max"]
 
 
@@ -189,6 +190,8 @@ class ChatRequest(Struct, frozen=True, omit_defaults=True):
     """What every dialect is read into. `model` is the name that the caller used; `serve` resolves it.
 
     adapter: which of its worker's adapters answers. It is serve's to say; what a dialect says is written over.
+    form: "text" goes on with the one message as it stands, past the chat template; in a "gap" that message has two
+    parts of text, and what stands between them is asked for.
     """
 
     model: str
@@ -202,3 +205,4 @@ class ChatRequest(Struct, frozen=True, omit_defaults=True):
     guardrail: Json | None = None
     extra: Json | None = None
     adapter: str = ""
+    form: Form = "chat"

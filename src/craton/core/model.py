@@ -18,6 +18,7 @@ class Capabilities(Struct, frozen=True, omit_defaults=True):
 
     tools: "native" (the model's own template and parser), "rendered" (into the prompt, with a grammar) or "none".
     top_logprobs: the most alternatives it can report; -1 when it reports no logprobs at all.
+    text: whether it goes on with a text past the chat template; gaps: whether it fills one in the middle.
     concurrency: how many requests it runs at once; more wait in the queue.
     """
 
@@ -34,6 +35,8 @@ class Capabilities(Struct, frozen=True, omit_defaults=True):
     penalties: bool = False
     cached_tokens: bool = False
     lora: bool = False
+    text: bool = False
+    gaps: bool = False
     concurrency: int = 1
 
 
@@ -104,7 +107,8 @@ class ClassifyRequest(Struct, frozen=True, omit_defaults=True, tag="classify"):
     """Which of the model's labels each text has.
 
     function: what makes scores of the logits; None for what the model says of itself: softmax where a text has one
-    label, sigmoid where it may have several. top: only so many of the best labels.
+    label, sigmoid where it may have several. top: only so many of the best labels. seconds: texts that the model reads
+    together with the inputs, one with each (a query with a document); empty for texts by themselves.
     """
 
     model: str
@@ -112,6 +116,7 @@ class ClassifyRequest(Struct, frozen=True, omit_defaults=True, tag="classify"):
     function: Literal["softmax", "sigmoid", "none"] | None = None
     top: int | None = None
     truncate: bool = False
+    seconds: tuple[str, ...] = ()
 
 
 class FillRequest(Struct, frozen=True, omit_defaults=True, tag="fill"):

@@ -9,8 +9,10 @@ from craton.core.errors import Unsupported
 from craton.core.model import ModelInfo
 from craton.customizing.models import CustomModels
 
-ARCHITECTURES = frozenset({"llama", "qwen2", "qwen3"})
-"""Those over which adapters are served, as GGUF files name them."""
+ARCHITECTURES = frozenset(
+    {"deepseek2", "falcon", "gemma", "gemma2", "gemma3", "gpt-oss", "gpt2", "llama", "qwen2", "qwen3"}
+)
+"""Those over which adapters are served, as GGUF files name them (engines/llama_cpp/layouts.py)."""
 _MOST = 8  # names in a refusal
 
 

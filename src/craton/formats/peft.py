@@ -30,18 +30,32 @@ MAX_NAME = 300  # characters of the base's name
 PARTS = (
     *("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj", "self_attn.o_proj"),
     *("mlp.gate_proj", "mlp.up_proj", "mlp.down_proj"),
+    *("attn.c_attn", "attn.c_proj", "mlp.c_fc", "mlp.c_proj"),  # GPT-2
+    *("self_attention.query_key_value", "self_attention.dense", "mlp.dense_h_to_4h", "mlp.dense_4h_to_h"),  # Falcon
 )
+"""Of the layers of transformers' models; which of them a base has is its architecture's affair."""
 _NAME = re.compile(
-    rf"base_model\.model\.model\.layers\.(\d{{1,4}})\.({'|'.join(map(re.escape, PARTS))})\.lora_([AB])\.weight"
+    r"base_model\.model\.(?:model\.layers|transformer\.h)\.(\d{1,4})\."
+    rf"({'|'.join(map(re.escape, PARTS))})\.lora_([AB])\.weight"
 )
+MERGE = "Put it into its base: `craton models export NAME FOLDER --merged --gguf`, and import that."
+"""What is left to do with an adapter that nothing applies while it answers."""
 _HARMLESS = frozenset(
     {"alpha_pattern", "auto_mapping", "base_model_name_or_path", "bias", "corda_config", "ensure_weight_tying"}
-    | {"eva_config", "exclude_modules", "inference_mode", "init_lora_weights", "layers_pattern", "layers_to_transform"}
+    | {
+        "eva_config",
+        "exclude_modules",
+        "fan_in_fan_out",
+        "inference_mode",
+        "init_lora_weights",
+        "layers_pattern",
+        "layers_to_transform",
+    }
     | {"loftq_config", "lora_alpha", "lora_dropout", "megatron_core", "peft_type", "peft_version", "qalora_group_size"}
     | {"r", "rank_pattern", "revision", "target_modules", "task_type", "use_rslora"}
 )
-"""Options that are looked at below, or that only matter while training. Which modules are changed, and how high their
-rank is, the tensors themselves say."""
+"""Options that are looked at below, or that only matter while training, or while merging (fan_in_fan_out: how the base
+keeps its weights). Which modules are changed, and how high their rank is, the tensors themselves say."""
 _BEGINNINGS = (None, True, False, "gaussian", "eva", "orthogonal")
 """`init_lora_weights` that leave the base as it was; others (PiSSA, OLoRA, LoftQ ...) train over a changed one."""
 
@@ -133,7 +147,7 @@ def _pairs(weights: SafetensorsHeader) -> dict[Module, Pair]:
         if found is None:
             raise Unsupported(
                 f"An adapter that changes {tensor.name[:120]!r}",
-                f"LoRA of {', '.join(part.rpartition('.')[2] for part in PARTS)} is.",
+                f"LoRA of {', '.join(dict.fromkeys(part.rpartition('.')[2] for part in PARTS))} is. {MERGE}",
             )
         if tensor.dtype not in FLOATS:
             raise Unsupported(f"The number type {tensor.dtype} in an adapter", "F32, F16 and BF16 are.")

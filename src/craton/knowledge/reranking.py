@@ -1,19 +1,21 @@
 """`protocol.Ranking`: texts in the order in which they answer a query.
 
 An embedding model scores by late comparison (`ranking.late`): the texts' windows and sentences are embedded and held
-against the query, and their words against its words. Models of other kinds cannot score and are refused.
+against the query, and their words against its words. A classifier of one label reads the query together with each
+text, and its number is the score (a cross-encoder: Nogueira and Cho, 2019, arXiv 1901.04085). Models of other kinds
+cannot score and are refused.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 
 from msgspec import Struct
 from msgspec.structs import replace
 
 from craton.core.errors import InvalidRequest, TooLarge, Unsupported
-from craton.core.model import EmbedRequest, ModelInfo
+from craton.core.model import ClassifyRequest, EmbedRequest, ModelInfo, ScoreAnswer, ScoreRequest
 from craton.data.chunking.sentences import sentence_spans
 from craton.knowledge.embedders import Embedders
 from craton.knowledge.protocol import Scored
@@ -30,6 +32,12 @@ _SHORT = 20  # characters: a heading or a number alone is no sentence to judge b
 _PARTS = 48  # windows, and sentences, of one text that are embedded; of a longer text every so many
 _ALL_PARTS = 8_000  # likewise of all texts together
 _BATCH = 1_024  # inputs of one call to the model
+_READ = 128  # texts of one call to a cross-encoder
+
+Score = Callable[[Call, ScoreRequest], Awaitable[ScoreAnswer]]
+
+
+_ABLE = "An embedding model can score texts, and a classifier of one label that was trained for it."
 
 
 class _Parts(Struct, frozen=True):
@@ -40,8 +48,9 @@ class _Parts(Struct, frozen=True):
 
 
 class Reranker:
-    def __init__(self, embedders: Embedders) -> None:
-        self._embedders = embedders
+    def __init__(self, embedders: Embedders, score: Score | None = None) -> None:
+        """score: asks classifiers; None where there are none."""
+        self._embedders, self._score = embedders, score
 
     async def rank(self, call: Call, model: str, query: str, texts: Sequence[str], top: int | None) -> list[Scored]:
         """Best first, equal scores in the order given; scores as `ranking.late` makes them.
@@ -50,23 +59,48 @@ class Reranker:
         """
         _check(query, texts, top)
         info = await self._embedders.model(call.caller, model)
-        if "embed" not in info.verbs:
-            raise Unsupported(f"Reranking with the model {info.id!r}", "An embedding model can score texts.")
+        reads = "classify" in info.verbs and self._score is not None
+        if "embed" not in info.verbs and not reads:
+            raise Unsupported(f"Reranking with the model {info.id!r}", _ABLE)
         if not texts:
             return []
+        scores = await (self._read if reads else self._compared)(call, info, query, texts)
+        order = sorted(range(len(texts)), key=lambda index: (-scores[index], index))
+        return [Scored(index, scores[index]) for index in order[:top]]
+
+    async def _read(self, call: Call, info: ModelInfo, query: str, texts: Sequence[str]) -> list[float]:
+        """A cross-encoder's, from 0 to 1; of an empty text, 0."""
+        assert self._score is not None
+        scores = [0.0] * len(texts)
+        said = [index for index, text in enumerate(texts) if text]
+        for number, start in enumerate(range(0, len(said), _READ)):
+            batch = said[start : start + _READ]
+            request = ClassifyRequest(
+                _name(info),
+                (query,) * len(batch),
+                function="sigmoid",
+                truncate=True,
+                seconds=tuple(texts[index] for index in batch),
+            )
+            answer = await self._score(_numbered(call, number), request)
+            for index, row in zip(batch, answer.scores, strict=True):
+                if len(row) != 1:
+                    raise Unsupported(f"Reranking with {info.id!r}, which tells {len(row)} labels apart", _ABLE)
+                scores[index] = row[0].score
+        return scores
+
+    async def _compared(self, call: Call, info: ModelInfo, query: str, texts: Sequence[str]) -> list[float]:
         most = min(_PARTS, _ALL_PARTS // len(texts))
         parts = await asyncio.to_thread(lambda: [_parts(text, most) for text in texts])
         vectors, width = await self._embed(call, info, query, parts)
-        scores = await asyncio.to_thread(_scores, query, texts, parts, vectors, width)
-        order = sorted(range(len(texts)), key=lambda index: (-scores[index], index))
-        return [Scored(index, scores[index]) for index in order[:top]]
+        return await asyncio.to_thread(_scores, query, texts, parts, vectors, width)
 
     async def _embed(self, call: Call, info: ModelInfo, query: str, parts: Sequence[_Parts]) -> tuple[bytes, int]:
         """The query's vector and after it those of all parts, and how many bytes each has."""
         inputs = [query]
         for part in parts:
             inputs += (*part.windows, *part.sentences)
-        name = f"{info.id}@{info.revision}" if info.revision else info.id
+        name = _name(info)
         vectors, width = bytearray(), 0
         for number, start in enumerate(range(0, len(inputs), _BATCH)):
             batch = EmbedRequest(name, tuple(inputs[start : start + _BATCH]), truncate=True)
@@ -74,6 +108,10 @@ class Reranker:
             vectors += answer.vectors
             width = 4 * answer.dimensions
         return bytes(vectors), width
+
+
+def _name(info: ModelInfo) -> str:
+    return f"{info.id}@{info.revision}" if info.revision else info.id
 
 
 def _numbered(call: Call, number: int) -> Call:

@@ -28,6 +28,8 @@ def _has(request: ChatRequest, kind: type) -> bool:
 
 
 _UNMET: tuple[tuple[str, Need], ...] = (
+    ("Filling a gap (suffix)", lambda request, can: request.form == "gap" and not can.gaps),
+    ("Completing a text", lambda request, can: request.form == "text" and not can.text),
     ("Tool use", lambda request, can: can.tools == "none" and _uses_tools(request)),
     ("Structured output", lambda request, can: not can.output_schema and request.output_schema is not None),
     ("Image input", lambda request, can: not can.images and _has(request, ImagePart)),

@@ -211,7 +211,7 @@ def test_tensors_that_do_not_fit_are_refused_by_name(
         ({"use_dora": True}, Unsupported, "use_dora"),
         ({"modules_to_save": ["lm_head"]}, Unsupported, "modules_to_save"),
         ({"bias": "all"}, Unsupported, "bias='all'"),
-        ({"fan_in_fan_out": True}, Unsupported, "fan_in_fan_out"),
+        ({"lora_bias": True}, Unsupported, "lora_bias"),
         ({"alora_invocation_tokens": [1, 2]}, Unsupported, "alora_invocation_tokens"),
         ({"something_of_2031": "on"}, Unsupported, "something_of_2031"),
         ({"init_lora_weights": "pissa"}, Unsupported, "pissa"),

@@ -20,6 +20,7 @@ REAL = {
     ("GET", "/models"),
     ("GET", "/models/{model}"),
     ("POST", "/chat/completions"),
+    ("POST", "/completions"),
     ("POST", "/embeddings"),
 }
 

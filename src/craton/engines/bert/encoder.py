@@ -35,7 +35,7 @@ class Encoder:
         """normal: whether each row is made a unit vector.
 
         Raises Unsupported when bf16 is asked of a CPU that lacks it."""
-        self._normal = normal
+        self._normal, self._typed = normal, len(graph.inputs) > 2
         core = ov.Core()
         self.precision = _precision(core, options)
         threads = options.threads or _cores()
@@ -53,13 +53,17 @@ class Encoder:
         self._requests = [compiled.create_infer_request() for _ in range(self.streams)]
 
     def run(self, stream: int, rows: Sequence[Ids]) -> Array:
-        """A row of numbers for each. Blocks, without the GIL while it computes."""
+        """A row of numbers for each. The complement of an id (~id) is a token of the type 1.
+
+        Blocks, without the GIL while it computes.
+        """
         lengths = np.array([[len(row)] for row in rows], dtype=np.int32)
         ids = np.zeros((len(rows), int(lengths.max())), dtype=np.int32)
         for padded, row in zip(ids, rows, strict=True):
             padded[: len(row)] = row
         request = self._requests[stream]
-        request.infer([ids, lengths])
+        types = (ids < 0).astype(np.int32)
+        request.infer([np.where(ids < 0, ~ids, ids), lengths, types] if self._typed else [ids, lengths])
         answers = np.array(request.get_output_tensor(0).data, dtype=np.float32)
         return unit(answers) if self._normal else answers
 

@@ -110,7 +110,7 @@ class BertEngine:
         labels = self._config.labels
         if labels is None:
             raise Unsupported(f"Classifying with {self._model}")
-        rows = await self._tokenize(request.inputs, request.truncate)
+        rows = await (self._joined(request) if request.seconds else self._tokenize(request.inputs, request.truncate))
         logits = await self._computed(rows)
         return ScoreAnswer(await self._in_thread(classified, request, labels, logits), tuple(map(len, rows)))
 
@@ -176,6 +176,16 @@ class BertEngine:
         rows: list[Ids] = []
         for start, end in slices(inputs):
             rows += await self._in_thread(self._tokenizer.encode, inputs[start:end], start, truncate)
+        return rows
+
+    async def _joined(self, request: ClassifyRequest) -> list[Ids]:
+        if len(request.seconds) != len(request.inputs):
+            raise InvalidRequest(f"there are {len(request.seconds)}, and {len(request.inputs)} inputs", "seconds")
+        self._check(request.seconds, MAX_SCORED)
+        pairs = list(zip(request.inputs, request.seconds, strict=True))
+        rows: list[Ids] = []
+        for start, end in slices(request.seconds):
+            rows += await self._in_thread(self._tokenizer.encode_pairs, pairs[start:end], start, request.truncate)
         return rows
 
     async def _in_thread(self, function: Callable[..., _T], *arguments: object) -> _T:

@@ -2,7 +2,7 @@
 
 Devlin et al., "BERT: Pre-training of Deep Bidirectional Transformers", 2018 (arXiv 1810.04805), section 3; post-norm
 layers as in Vaswani et al., 2017. Pooling: Reimers and Gurevych, "Sentence-BERT", 2019 (arXiv 1908.10084).
-Left out: dropout, token types other than 0.
+Left out: dropout; token types other than 0 where texts are read alone.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ MASKED = -10_000.0
 
 def build_graph(config: BertConfig, weights: dict[str, Array], mask: int = -1) -> ov.Model:
     """ids (batch, length) int32 and lengths (batch, 1) int32 -> (batch, config.width) float32: pooled vectors that are
-    not normalised, a classifier's logits, or the logits of each token in the place of the one that is `mask`.
+    not normalised, a classifier's logits, or the logits of each token in the place of the one that is `mask`. A
+    classifier with token types takes those too: (batch, length) int32.
 
     Positions at or after a row's length are padding: any valid id may stand there.
     """
@@ -33,7 +34,8 @@ def build_graph(config: BertConfig, weights: dict[str, Array], mask: int = -1) -
     hidden = ops.multiply(ops.subtract(real, _number(1.0)), _number(-MASKED))
     hidden = ops.unsqueeze(hidden, ops.constant([1, 2], dtype=np.int64))  # (batch, 1, 1, length)
 
-    state = _embeddings(config, weights, ids, positions)
+    types = ops.parameter([-1, -1], np.int32, name="types") if reads_types(config) else None
+    state = _embeddings(config, weights, ids, positions, types)
     for layer in range(config.layers):
         name = f"encoder.layer.{layer}"
         attended = _attention(config, weights, name, state, hidden)
@@ -52,7 +54,13 @@ def build_graph(config: BertConfig, weights: dict[str, Array], mask: int = -1) -
         answer = first
     else:
         answer = _summed(ops.divide(real, ops.convert(lengths, "f32")), state)
-    return ov.Model([ops.result(ops.convert(answer, "f32"))], [ids, lengths], "bert")
+    inputs = [ids, lengths] if types is None else [ids, lengths, types]
+    return ov.Model([ops.result(ops.convert(answer, "f32"))], inputs, "bert")
+
+
+def reads_types(config: BertConfig) -> bool:
+    """Whether the graph is told which of two texts a token is of."""
+    return config.task == "classify" and config.token_types > 1
 
 
 def _summed(shares: ov.Node, state: ov.Node) -> ov.Node:
@@ -77,11 +85,16 @@ def _filled(config: BertConfig, weights: dict[str, Array], state: ov.Node) -> ov
     return ops.add(ops.matmul(normal, words, False, True), ops.constant(weights["fill.bias"]))
 
 
-def _embeddings(config: BertConfig, weights: dict[str, Array], ids: ov.Node, positions: ov.Node) -> ov.Node:
+def _embeddings(
+    config: BertConfig, weights: dict[str, Array], ids: ov.Node, positions: ov.Node, types: ov.Node | None
+) -> ov.Node:
     places = weights["embeddings.position_embeddings.weight"][config.first :]
-    if config.token_types:  # 0 everywhere: its row is added to every position once, here
+    if config.token_types and types is None:  # 0 everywhere: its row is added to every position once, here
         places = places + weights["embeddings.token_type_embeddings.weight"][0]
     words = ops.gather(ops.constant(weights["embeddings.word_embeddings.weight"]), ids, _integer(0))
+    if types is not None:
+        kinds = ops.constant(weights["embeddings.token_type_embeddings.weight"])
+        words = ops.add(words, ops.gather(kinds, types, _integer(0)))
     return _norm(
         config,
         weights,

@@ -68,6 +68,37 @@ class BertTokenizer:
         """
         return [self._encode(value, f"inputs[{first + i}]", truncate) for i, value in enumerate(inputs)]
 
+    def encode_pairs(self, pairs: Sequence[tuple[str, str]], first: int, truncate: bool) -> list[Ids]:
+        """Two texts in one row each, as the model's own template joins them. The tokens that the template
+        gives the type 1 are told as their complement (~id). Only the second text is cut. Raises as `encode`."""
+        return [self._encode_pair(pair, f"inputs[{first + i}]", truncate) for i, pair in enumerate(pairs)]
+
+    def _encode_pair(self, pair: tuple[str, str], field: str, truncate: bool) -> Ids:
+        for text in pair:
+            if not text:
+                raise InvalidRequest("An input must not be empty.", field)
+            if len(text) > MAX_TEXT:
+                raise TooLarge(field, MAX_TEXT, len(text), "characters")
+        one, other = (text.lower() for text in pair) if self._config.lower_case else pair
+        try:
+            found = self._tokenizer.encode_batch([(one, other)])[0]
+        except (TypeError, ValueError):
+            raise InvalidRequest("The text is not valid Unicode.", field) from None
+        over = len(found.ids) - self._config.window
+        seconds = [place for place, part in enumerate(found.sequence_ids) if part == 1]
+        if over > 0 and (not truncate or over >= len(seconds)):
+            raise ContextExceeded(self._model, self._config.window, len(found.ids))
+        cut = set(seconds[len(seconds) - over :]) if over > 0 else set()
+        typed = self._config.token_types > 1
+        return np.array(
+            [
+                ~id if kind and typed else id
+                for place, (id, kind) in enumerate(zip(found.ids, found.type_ids, strict=True))
+                if place not in cut
+            ],
+            dtype=np.int32,
+        )
+
     def _encode(self, value: str | tuple[int, ...], field: str, truncate: bool) -> Ids:
         if not value:
             raise InvalidRequest("An input must not be empty.", field)

@@ -1,9 +1,6 @@
 """A LoRA adapter as llama.cpp reads it, made from PEFT's files for one base, and the proof that it does something.
 
-llama.cpp adds `lora_b lora_a x` to what a weight makes of x. Its files of the Llama family hold the rows of the query
-and key weights in another order than transformers' (each head's two halves, which rotary embedding turns together, are
-interleaved), so the rows of those B's are put in that order too. Source: llama.cpp `conversion/llama.py` (`permute`),
-`convert_lora_to_gguf.py` and `src/llama-adapter.cpp`.
+Source: llama.cpp `convert_lora_to_gguf.py` and `src/llama-adapter.cpp`. Where each pair goes: `layouts`.
 """
 
 from __future__ import annotations
@@ -12,30 +9,18 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from craton.core.chat import Json
 from craton.core.errors import Damaged, ModelFailed, Unsupported
-from craton.formats.gguf import GgufHeader, read_gguf_file
+from craton.engines.llama_cpp.layouts import Array, Layout
+from craton.formats.gguf import read_gguf_file
 from craton.formats.gguf_writing import write_gguf
-from craton.formats.peft import CONFIG, WEIGHTS, Adapter, Module, Pair, read_adapter
+from craton.formats.peft import CONFIG, WEIGHTS, Adapter, read_adapter
 from craton.formats.safetensors import read_safetensors_file
 from craton.formats.tensors import TensorInfo
 
-Array = NDArray[np.float32]
 Ask = Callable[[Json], list[Json]]
 
-_INTERLEAVED = frozenset({"llama"})
-_ARCHITECTURES = _INTERLEAVED | {"qwen2", "qwen3"}
-_PARTS = {
-    "self_attn.q_proj": "attn_q",
-    "self_attn.k_proj": "attn_k",
-    "self_attn.v_proj": "attn_v",
-    "self_attn.o_proj": "attn_output",
-    "mlp.gate_proj": "ffn_gate",
-    "mlp.up_proj": "ffn_up",
-    "mlp.down_proj": "ffn_down",
-}
 _MAX_CONFIG = 1 << 20
 _PROBE = "Once upon a time, in a small town by the sea, 17 people"
 _PROBED = 20
@@ -60,7 +45,7 @@ def convert(files: Mapping[str, str], base: str, target: Path) -> None:
     weights = Path(files[WEIGHTS])
     header = read_safetensors_file(weights, WEIGHTS)
     adapter = read_adapter(config, header)
-    layout = _Layout(read_gguf_file(Path(base), "the base"))
+    layout = Layout(read_gguf_file(Path(base), "the base"))
     shapes: dict[str, tuple[int, ...]] = {}
     for module, pair in adapter.pairs.items():
         name = layout.check(module, pair)
@@ -108,59 +93,7 @@ def _logprobs(model: str, ask: Ask, index: int, scale: float) -> list[tuple[int,
     return found
 
 
-class _Layout:
-    """How a GGUF base holds the weights that an adapter changes."""
-
-    def __init__(self, base: GgufHeader) -> None:
-        self.architecture = str(base.metadata.get("general.architecture", ""))
-        if self.architecture not in _ARCHITECTURES:
-            raise Unsupported(
-                f"An adapter over the architecture {self.architecture[:40]!r}",
-                f"Adapters over {', '.join(sorted(_ARCHITECTURES))} are.",
-            )
-        self._metadata = base.metadata
-        self._tensors = {tensor.name: tensor for tensor in base.tensors}
-
-    def check(self, module: Module, pair: Pair) -> str:
-        """The name of the base's tensor. Raises Damaged unless A and B have the shapes for it."""
-        name = f"blk.{module.layer}.{_PARTS[module.part]}.weight"
-        tensor = self._tensors.get(name)
-        if tensor is None:
-            raise Damaged(WEIGHTS, f"its base has no {module.part} in layer {module.layer} ({name})")
-        inputs, outputs = pair.a.shape[1], pair.b.shape[0]
-        if tensor.shape != (inputs, outputs):
-            raise Damaged(
-                WEIGHTS,
-                f"layer {module.layer}'s {module.part} is for a weight of {outputs} x {inputs}, "
-                f"the base's has {' x '.join(map(str, reversed(tensor.shape)))}",
-            )
-        heads = self._heads(module)
-        if heads and outputs % (2 * heads):
-            raise Damaged("the base", f"{name} has {outputs} rows, which are not {heads} heads with two halves each")
-        return name
-
-    def arrange(self, module: Module, b: Array) -> Array:
-        """B's rows in the base's order."""
-        heads = self._heads(module)
-        if not heads:
-            return b
-        rows, rank = b.shape
-        return b.reshape(heads, 2, rows // heads // 2, rank).swapaxes(1, 2).reshape(rows, rank)
-
-    def _heads(self, module: Module) -> int:
-        """Heads whose rows stand in an order of their own; 0 for weights without."""
-        if self.architecture not in _INTERLEAVED or module.part not in {"self_attn.q_proj", "self_attn.k_proj"}:
-            return 0
-        key = f"{self.architecture}.attention.head_count"
-        value = self._metadata.get(key)
-        if module.part == "self_attn.k_proj":
-            value = self._metadata.get(f"{key}_kv", value)
-        if type(value) is not int or value < 1:
-            raise Unsupported("An adapter over a base whose layers differ in their heads")
-        return value
-
-
-def _tensors(weights: Path, offset: int, adapter: Adapter, layout: _Layout) -> Iterator[bytes]:
+def _tensors(weights: Path, offset: int, adapter: Adapter, layout: Layout) -> Iterator[bytes]:
     for module, pair in adapter.pairs.items():
         yield _read(weights, offset, pair.a).tobytes()
         b = _read(weights, offset, pair.b) * np.float32(adapter.scale(pair))

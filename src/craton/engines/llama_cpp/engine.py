@@ -7,14 +7,16 @@ import secrets
 from collections import OrderedDict
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing, suppress
+from pathlib import Path
 
-from craton.core.chat import ChatRequest, Json
+from craton.core.chat import ChatRequest, Json, TextPart
 from craton.core.errors import CratonError, InvalidRequest, ModelFailed, Unsupported
 from craton.core.events import Event, Stop, Usage
 from craton.core.model import Capabilities, EmbedAnswer, EmbedRequest, NextRequest, Score, ScoreAnswer, ScoreRequest
 from craton.core.predicting import PredictAnswer, PredictorRequest
 from craton.engines.llama_cpp import continuing, grammar
 from craton.engines.llama_cpp.applying import Adapters
+from craton.engines.llama_cpp.completing import Marks, as_chat, read_marks
 from craton.engines.llama_cpp.events import ChatReader, added, failure, logprobs, stopping_word, usage
 from craton.engines.llama_cpp.limits import capabilities, check
 from craton.engines.llama_cpp.options import Options, settle
@@ -52,6 +54,7 @@ class LlamaCppEngine:
         self._model, self._options, self._template, self._new_id = model, options, template, new_id
         self._native_tools = template is not None and knows_tools(template)
         self._grammars: OrderedDict[bytes, bool] = OrderedDict()
+        self._marks: Marks | None = read_marks(Path(options.path))
         self._adapters = Adapters(adapters)
         with self._adapters.converted(options.path):
             self._server = LlamaServer(model, options, template, self._adapters.files)
@@ -78,11 +81,21 @@ class LlamaCppEngine:
 
     @property
     def capabilities(self) -> Capabilities:
-        return capabilities(self._template, native_tools=self._native_tools, parallel=self._options.parallel)
+        return capabilities(
+            self._template,
+            native_tools=self._native_tools,
+            parallel=self._options.parallel,
+            gaps=self._marks is not None,
+        )
 
     async def chat(self, request: ChatRequest) -> AsyncGenerator[Event, None]:
         """Answers. Raises ContextExceeded, InvalidRequest or Unsupported before any event; ModelFailed at any time."""
         self._check(request)
+        if request.form != "chat":
+            async with aclosing(self._completed(request)) as events:
+                async for event in events:
+                    yield event
+            return
         forced = request.tool_choice.mode in ("any", "tool")
         held = bool(request.tools) and (forced or not self._native_tools)
         async with aclosing(self._with_calls(request) if held else self._plain(request)) as events:
@@ -164,6 +177,24 @@ class LlamaCppEngine:
         async with aclosing(self._chunks("chat", body, request)) as chunks:
             async for chunk in chunks:
                 for event in reader.feed(chunk):
+                    yield event
+        yield self._counted(reader.usage, request)
+
+    async def _completed(self, request: ChatRequest) -> AsyncGenerator[Event, None]:
+        """No template, and nothing is parsed: what the model writes is the text."""
+        if request.sampling.n > 1:
+            raise Unsupported("several completions of one text")
+        texts = [part.text for part in request.messages[0].parts if isinstance(part, TextPart)]
+        prompt: str | list[int | str] = "".join(texts)
+        if request.form == "gap":
+            if self._marks is None:
+                raise Unsupported(f"filling a gap with {self._name(request)}, which has no marks for one")
+            prompt = self._marks.around(*texts)
+        body = completion_limits(request.sampling) | {"prompt": prompt}
+        reader = ChatReader(request.sampling.logprobs)
+        async with aclosing(self._chunks("completion", body, request)) as chunks:
+            async for chunk in chunks:
+                for event in reader.feed(as_chat(chunk)):
                     yield event
         yield self._counted(reader.usage, request)
 

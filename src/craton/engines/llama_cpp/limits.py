@@ -11,8 +11,9 @@ from craton.engines.llama_cpp.requests import MAX_TOP_LOGPROBS
 from craton.engines.tool_prompting import callable_tools
 
 
-def capabilities(template: str | None, *, native_tools: bool, parallel: int) -> Capabilities:
-    """template: None when the model has none, and cannot chat. parallel: requests at once."""
+def capabilities(template: str | None, *, native_tools: bool, parallel: int, gaps: bool = False) -> Capabilities:
+    """template: None when the model has none, and cannot chat. parallel: requests at once. gaps: whether it has marks
+    for what stands around a gap."""
     return Capabilities(
         verbs=("chat",) if template is not None else (),
         tools="native" if native_tools else "rendered",
@@ -24,6 +25,8 @@ def capabilities(template: str | None, *, native_tools: bool, parallel: int) -> 
         logit_bias=True,
         penalties=True,
         cached_tokens=True,
+        text=template is not None,
+        gaps=gaps,
         concurrency=parallel,
     )
 

@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 CHUNK = 256
 """Tokens of a prompt that are computed at once: between two chunks a request can be cancelled."""
 MAX_TOP_LOGPROBS = 20
+CHANNEL = "<|channel|>"
 
 
 class Options(Struct, frozen=True, forbid_unknown_fields=True):
@@ -67,6 +68,11 @@ class TransformersEngine:
             torch.set_num_threads(options.threads)
         trained = spec.info.context_length or options.context
         engine = cls(spec, model, tokenizer, min(trained, options.context))
+        if CHANNEL in (spec.info.chat_template or ""):
+            raise Unsupported(
+                f"Running {spec.model} on transformers",
+                "It answers in channels (gpt-oss), which llama.cpp tells apart: `craton models convert`.",
+            )
         if spec.info.chat_template is not None:
             engine._rendered([{"role": "user", "content": "Hi"}], {})
         return engine

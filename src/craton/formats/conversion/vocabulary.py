@@ -22,6 +22,8 @@ _FIM = {
     "fim_mid": ("<fim_middle>", "<|fim_middle|>", "▁<MID>", "<MID>", "<｜fim▁end｜>"),  # noqa: RUF001
 }
 """What stands before, after and in the middle when a gap in code is filled."""
+_FILLED = ("▁<EOT>", "<EOT>")
+"""What Code Llama writes where a gap is filled."""
 
 
 def write_vocabulary(folder: Path, config: dict[str, Any], size: int, writer: GGUFWriter) -> None:
@@ -174,7 +176,7 @@ def _specials(folder: Path, config: dict[str, Any], words: _Words, writer: GGUFW
         (writer.add_eos_token_id, eos),
         (writer.add_unk_token_id, _named(said.get("unk_token"), words)),
         (writer.add_pad_token_id, _named(said.get("pad_token"), words)),
-        (writer.add_eot_token_id, next((one for one in ends if one != eos), None)),
+        (writer.add_eot_token_id, next((one for one in (*ends, *_after_gap(words)) if one != eos), None)),
     ):
         if number is not None and number < words.size:
             add(number)
@@ -203,6 +205,10 @@ def _around(folder: Path) -> tuple[int | None, int | None]:
     if isinstance(said.get("add_bos_token"), bool) and not before:
         first = tokenizer.token_to_id(_text(said.get("bos_token"))) if said["add_bos_token"] else None
     return first, last
+
+
+def _after_gap(words: _Words) -> list[int]:
+    return [words.ids[text] for text in _FILLED if text in words.ids]
 
 
 def _text(token: Any) -> str:

@@ -32,7 +32,8 @@ WHICH = "Models that write text (Llama, Mistral, Qwen, Gemma, GPT-2, Falcon ...)
 @dataclass(frozen=True, slots=True)
 class Base:
     """Files that can be tuned. gguf: the name of the file that holds all, "" for safetensors. family: what
-    config.json calls model_type. stored: the file's own kind of numbers, for people."""
+    config.json calls model_type. stored: the file's own kind of numbers, for people. quantised: how its safetensors
+    are, "" for plain numbers."""
 
     name: str
     folder: Path
@@ -40,6 +41,7 @@ class Base:
     family: str
     parameters: int
     stored: str
+    quantised: str = ""
 
 
 def open_base(run: Run, name: str) -> Base:
@@ -88,12 +90,13 @@ def load_model(base: Base, dtype: torch.dtype | None = None) -> Any:
                 dtype=dtype or torch.float32,
                 local_files_only=True,
                 **({"gguf_file": base.gguf} if base.gguf else {"use_safetensors": True, "trust_remote_code": False}),
+                **_dequantising(base),
             )
         except _BROKEN as error:
             raise _damaged(base, error) from error
     model.config.use_cache = False
-    if base.gguf:  # it is not quantised any more
-        del model.config.quantization_config
+    if base.gguf or base.quantised:  # it is not quantised any more
+        model.config.__dict__.pop("quantization_config", None)
         for name, value in ("hf_quantizer", None), ("is_quantized", False):
             setattr(model, name, value)
     model.config._name_or_path = ""
@@ -114,6 +117,14 @@ def load_tokenizer(base: Base) -> Any:
     if tokenizer.pad_token_id is None:
         tokenizer.pad_token = tokenizer.eos_token
     return tokenizer
+
+
+def _dequantising(base: Base) -> dict[str, Any]:
+    """As the numbers that they stand for, on a GPU too: blocks of 8 and 4 bits learn nothing."""
+    from transformers import FineGrainedFP8Config, Mxfp4Config
+
+    kinds: dict[str, Any] = {"fp8": FineGrainedFP8Config, "mxfp4": Mxfp4Config}
+    return {"quantization_config": kinds[base.quantised](dequantize=True)} if base.quantised else {}
 
 
 def _damaged(base: Base, error: Exception) -> Damaged:
@@ -153,9 +164,14 @@ def _safetensors(folder: Path, name: str, weights: list[str]) -> Base:
         raise Unsupported(f"Tuning the architecture {family[:40]!r}", WHICH)
     if not (folder / "tokenizer.json").is_file() and not (folder / "tokenizer_config.json").is_file():
         raise InvalidRequest(f"{name} has no tokenizer beside its weights (tokenizer.json)", FIELD)
+    said = config.get("quantization_config") or {}
+    quantised = str(said.get("quant_method", "")) if isinstance(said, dict) else ""
+    if quantised not in {"", "fp8", "mxfp4"}:
+        raise Unsupported(f"Tuning weights quantised by {quantised[:40]!r}", "Tune the model's unquantised weights.")
     tensors = [tensor for file in weights for tensor in read_safetensors_file(folder / file, file).tensors]
     stored = max({tensor.dtype for tensor in tensors}, key=lambda kind: _share(tensors, kind), default="")
-    return Base(name, folder, "", family, sum(tensor.elements for tensor in tensors), stored)
+    parameters = sum(tensor.elements for tensor in tensors) * (2 if quantised == "mxfp4" else 1)  # two in a byte
+    return Base(name, folder, "", family, parameters, stored, quantised)
 
 
 def _share(tensors: list[Any], kind: str) -> int:

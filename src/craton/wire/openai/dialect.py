@@ -12,6 +12,7 @@ from craton.core.events import fold_stream
 from craton.serve.inference import Call, Serving
 from craton.wire import sse
 from craton.wire.http import Handler, Reply, Request, Route, encode_json
+from craton.wire.openai.completions import CompletionWriter, read_completion, write_completion
 from craton.wire.openai.embeddings import read_embeddings, write_embeddings
 from craton.wire.openai.errors import write_error
 from craton.wire.openai.members import REFUSED
@@ -62,6 +63,7 @@ class OpenAIDialect:
             return Route(method, pattern, self.name, operation, handler, write_error, Action.READ, when, "refused")
 
         yield real("POST", "chat/completions", "CreateChatCompletion", self._chat, Action.INVOKE, NOTE)
+        yield real("POST", "completions", "CreateCompletion", self._complete, Action.INVOKE)
         yield real("POST", "embeddings", "CreateEmbedding", self._embed, Action.INVOKE)
         yield real("GET", "models", "ListModels", self._list_models)
         yield real("GET", "models/{model}", "RetrieveModel", self._get_model)
@@ -85,6 +87,17 @@ class OpenAIDialect:
             writer = ChunkWriter(head, asked.request.sampling.n, asked.include_usage)
             return Reply(200, sse.relay(events, writer), {**sse.HEADERS, "x-request-id": request.request_id, **named})
         return _json(write_answer(await fold_stream(events), head), request, named)
+
+    async def _complete(self, request: Request) -> Reply:
+        asked = read_completion(request.body)
+        call = Call(request.authenticated, request.request_id, self.name, "CreateCompletion")
+        head = Head(f"cmpl-{request.request_id}", int(self._clock()), asked.request.model)
+        named = {RAN: await ran(self._serving, call.caller, asked.request.model)}
+        events = self._serving.chat(call, asked.request)
+        if asked.stream:
+            writer = CompletionWriter(head, asked.include_usage)
+            return Reply(200, sse.relay(events, writer), {**sse.HEADERS, "x-request-id": request.request_id, **named})
+        return _json(write_completion(await fold_stream(events), head), request, named)
 
     async def _embed(self, request: Request) -> Reply:
         asked = read_embeddings(request.body)

@@ -15,7 +15,6 @@ RESOURCES = {
     "audio/voices": "",
     "batches": "",
     "chatkit": "",
-    "completions": "Use chat completions.",
     "containers": "",
     "content_provenance_checks": "",
     "conversations": "Send the whole conversation with each chat completion.",

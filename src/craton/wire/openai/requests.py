@@ -15,6 +15,7 @@ Penalty = Annotated[float, Meta(ge=-2.0, le=2.0)]
 Count = Annotated[int, Meta(ge=1, le=2**31 - 1)]
 Seed = Annotated[int, Meta(ge=-(2**63), le=2**63 - 1)]
 Stop = Annotated[str, Meta(min_length=1, max_length=1000)]
+StopWords = Stop | Annotated[list[Stop], Meta(max_length=16)]
 MAX_TOKENS = 131_072  # in one input to embed
 TokenId = Annotated[int, Meta(ge=0, le=2**31 - 1)]
 Tokens = Annotated[list[TokenId], Meta(max_length=MAX_TOKENS)]
@@ -180,7 +181,7 @@ class ChatBody(Struct, frozen=True):
     top_p: Probability | None = None
     top_k: Annotated[int, Meta(ge=-1, le=2**31 - 1)] | None = None
     min_p: Probability | None = None
-    stop: Stop | Annotated[list[Stop], Meta(max_length=16)] | None = None
+    stop: StopWords | None = None
     seed: Seed | None = None
     n: Annotated[int, Meta(ge=1, le=128)] | None = None
     frequency_penalty: Penalty | None = None

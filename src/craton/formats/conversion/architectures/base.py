@@ -19,6 +19,9 @@ class Architecture:
     """Of the architecture in gguf.MODEL_ARCH."""
     unused: ClassVar[tuple[str, ...]] = ("rotary_emb.inv_freq", ".attn.bias", ".attn.masked_bias")
     """Endings of tensors that hold no weights."""
+    rounded_yarn: ClassVar[bool] = False
+    """Whether yarn whose ramp ends between two frequencies (`truncate: false`) is taken though llama.cpp rounds its
+    ends."""
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
@@ -73,6 +76,8 @@ class Architecture:
         elif kind == "yarn":
             if rope.get("attention_factor") is not None:
                 raise Unsupported("An attention_factor of its own for yarn positions in GGUF")
+            if rope.get("truncate") is False and not self.rounded_yarn:
+                raise Unsupported("Yarn positions that are not rounded (truncate: false) in GGUF")
             writer.add_rope_scaling_type(RopeScalingType.YARN)
             writer.add_rope_scaling_factor(rope.number("factor"))
             writer.add_rope_scaling_orig_ctx_len(

@@ -20,6 +20,7 @@ _FLOAT4 = np.array([0, 0.5, 1, 1.5, 2, 3, 4, 6, 0, -0.5, -1, -1.5, -2, -3, -4, -
 
 class GptOss(Architecture):
     name = "GPT_OSS"
+    rounded_yarn = True  # the published models have it; llama.cpp's own converter takes them so, too
 
     def describe(self, writer: GGUFWriter) -> None:
         super().describe(writer)

@@ -1,0 +1,205 @@
+"""A model of each architecture brought in by unmodified boto3, tuned over what was brought in, and asked by its
+likeliest tokens: what it says is held against transformers and PEFT."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import openai
+from huggingface_hub import HfApi, InferenceClient
+
+from tests.customizing.clients import ROLE, Clients, wait
+from tests.tiny_models import CHAT, TEXT, build
+
+CONFIG = """
+[server]
+idle = 5
+
+[jobs]
+at_once = 2
+
+[engines.llama_cpp]
+threads = 1
+parallel = 1
+
+[engines.bert]
+threads = 1
+precision = "f32"
+"""
+SAID = ("The quick brown fox", "lazy", "sleep", "2026", "jumps over the lazy dog", "it")
+LEARNED = [{"prompt": f"How is {word}?", "completion": f"{word} sleeps."} for word in TEXT.split()]
+FORCED = "40"  # a token that is a letter in each vocabulary: llama.cpp tells nothing beside half of one
+UPDATES = {"maxSteps": "2", "batchSize": "2", "learningRate": "0.02", "evalPercentage": "0", "precision": "float32"}
+
+
+class Workshop:
+    """One tenant's models. folder: where they are built."""
+
+    def __init__(self, clients: Clients, folder: Path) -> None:
+        self.clients, self.folder = clients, folder
+        self.url = str(clients.runtime.meta.endpoint_url)
+        for bucket in ("models", "records", "out"):
+            clients.s3.create_bucket(Bucket=bucket)
+        lines = "\n".join(json.dumps(record) for record in LEARNED)
+        clients.s3.put_object(Bucket="records", Key="train.jsonl", Body=lines.encode())
+
+    def named(self, name: str) -> str:
+        """The repository of what was brought in."""
+        return f"imported/{name.replace('_', '-')}"
+
+    def upload(self, name: str) -> None:
+        for path in sorted((self.folder / name).iterdir()):
+            self.clients.s3.upload_file(str(path), "models", f"{name}/{path.name}")
+
+    def start(self, name: str) -> str:
+        """The import job's ARN."""
+        self.upload(name)
+        made = self.clients.bedrock.create_model_import_job(
+            jobName=f"bring-{name.replace('_', '-')}",
+            importedModelName=name.replace("_", "-"),
+            roleArn=ROLE,
+            modelDataSource={"s3DataSource": {"s3Uri": f"s3://models/{name}/"}},
+        )
+        return str(made["jobArn"])
+
+    def brought(self, job: str) -> str:
+        """The imported model's ARN, once it is there."""
+        done = wait(lambda: self.clients.bedrock.get_model_import_job(jobIdentifier=job), "Completed")
+        return str(done["importedModelArn"])
+
+    def tune(self, name: str) -> str:
+        """The customization job's ARN."""
+        model = name.replace("_", "-")
+        made = self.clients.bedrock.create_model_customization_job(
+            jobName=f"tune-{model}",
+            customModelName=f"tuned-{model}",
+            roleArn=ROLE,
+            baseModelIdentifier=self.named(name),
+            customizationType="FINE_TUNING",
+            trainingDataConfig={"s3Uri": "s3://records/train.jsonl"},
+            outputDataConfig={"s3Uri": "s3://out/"},
+            hyperParameters={**UPDATES, "maxLength": "64", "loraRank": "4"},
+        )
+        return str(made["jobArn"])
+
+    def tuned(self, job: str) -> str:
+        """The custom model's ARN."""
+        done = wait(lambda: self.clients.bedrock.get_model_customization_job(jobIdentifier=job), "Completed")
+        return str(done["outputModelArn"])
+
+    def adapter(self, name: str) -> Path:
+        """The folder of the adapter that was learned, from the hub."""
+        api = HfApi(endpoint=self.url, token=self.clients.token)
+        return Path(api.snapshot_download(f"custom/tuned-{name.replace('_', '-')}", cache_dir=self.folder / "cache"))
+
+    def difference(self, model: str, name: str, original: Any) -> tuple[float, int]:
+        """The largest difference of log-probabilities to the original's, and of how many tokens: the likeliest 20 after
+        each of a few prompts."""
+        import torch
+        from tokenizers import Tokenizer
+
+        tokenizer = Tokenizer.from_file(str(self.folder / name / "tokenizer.json"))
+        words = [tokenizer.decode([number], skip_special_tokens=False) for number in range(tokenizer.get_vocab_size())]
+        worst, compared = 0.0, 0
+        for said in SAID:
+            ids = tokenizer.encode(f"<|im_start|>user\n{said}<|im_end|>\n<|im_start|>assistant\n").ids
+            with torch.no_grad():
+                expected = torch.log_softmax(original(torch.tensor([ids])).logits[0, -1], -1).tolist()
+            for text, told in self._likeliest(model, said):
+                places = [number for number, word in enumerate(words) if word == text]
+                if len(places) == 1:
+                    worst, compared = max(worst, abs(told - expected[places[0]])), compared + 1
+        return worst, compared
+
+    def embed(self, name: str, text: str) -> list[float]:
+        body = json.dumps({"inputText": text})
+        answer = self.clients.runtime.invoke_model(modelId=self.named(name), body=body)
+        return list(json.loads(answer["body"].read())["embedding"])
+
+    def classify(self, name: str, text: str) -> dict[str, float]:
+        """Label -> score."""
+        with InferenceClient(f"{self.url}/models/{self.named(name)}", token=self.clients.token) as client:
+            return {one.label: one.score for one in client.text_classification(text, top_k=10)}
+
+    def rerank(self, name: str, query: str, texts: Sequence[str]) -> dict[int, float]:
+        """Index -> score, the best first."""
+        arn = self.clients.bedrock.get_imported_model(modelIdentifier=name)["modelArn"]
+        answer = self.clients.client("bedrock-agent-runtime").rerank(
+            queries=[{"type": "TEXT", "textQuery": {"text": query}}],
+            sources=[
+                {"type": "INLINE", "inlineDocumentSource": {"type": "TEXT", "textDocument": {"text": text}}}
+                for text in texts
+            ],
+            rerankingConfiguration={
+                "type": "BEDROCK_RERANKING_MODEL",
+                "bedrockRerankingConfiguration": {"modelConfiguration": {"modelArn": arn}},
+            },
+        )
+        return {one["index"]: one["relevanceScore"] for one in answer["results"]}
+
+    def _likeliest(self, model: str, said: str) -> Sequence[tuple[str, float]]:
+        with openai.OpenAI(base_url=f"{self.url}/v1", api_key=self.clients.token) as client:
+            answer = client.chat.completions.create(
+                model=model,
+                messages=[{"role": "user", "content": said}],
+                max_tokens=1,
+                logprobs=True,
+                top_logprobs=20,
+                temperature=0,
+                logit_bias={FORCED: 100},
+            )
+        told = answer.choices[0].logprobs
+        assert told is not None
+        assert told.content
+        return [(one.token, one.logprob) for one in told.content[0].top_logprobs if math.isfinite(one.logprob)]
+
+
+def original(folder: Path) -> Any:
+    import torch
+    import transformers
+
+    return transformers.AutoModelForCausalLM.from_pretrained(
+        folder, dtype=torch.float32, attn_implementation="eager"
+    ).eval()
+
+
+def built(name: str, folder: Path) -> Path:
+    """With weights that 16-bit floats hold exactly, so that what is compared is the computing."""
+    import torch
+
+    place = build(name, folder / name, CHAT)
+    model = original(place)
+    with torch.no_grad():
+        for weight in [*model.parameters(), *model.buffers()]:
+            if weight.is_floating_point():
+                weight.copy_(weight.half().float())
+    model.save_pretrained(place)
+    return place
+
+
+def encoder(folder: Path, labels: Sequence[str] = ()) -> Path:
+    """A BERT with a head for these labels; none: one that embeds."""
+    import torch
+    import transformers
+
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", *sorted(set(TEXT.lower().replace(".", " ").split()))]
+    torch.manual_seed(0)
+    config = transformers.BertConfig(
+        vocab_size=len(words),
+        hidden_size=32,
+        num_hidden_layers=2,
+        num_attention_heads=2,
+        intermediate_size=48,
+        max_position_embeddings=64,
+        initializer_range=0.3,
+        id2label=dict(enumerate(labels)) or None,
+    )
+    kind = transformers.BertForSequenceClassification if labels else transformers.BertModel
+    kind(config).save_pretrained(folder)
+    (folder / "vocab.txt").write_text("\n".join(words))
+    transformers.BertTokenizerFast(vocab=str(folder / "vocab.txt")).save_pretrained(folder)
+    return folder
