@@ -61,11 +61,11 @@ class SmallDisk:
 
 
 @contextmanager
-def small_disk(folder: Path) -> Iterator[SmallDisk]:
+def small_disk(folder: Path, size: str = SIZE) -> Iterator[SmallDisk]:
     home, log = folder / "home", folder / "log"
     home.mkdir()
     environment = clean_environment(home)
-    mounting = f'mount -t tmpfs -o size={SIZE} none "$CRATON_HOME" && exec "$@"'
+    mounting = f'mount -t tmpfs -o size={size} none "$CRATON_HOME" && exec "$@"'
     command = ["unshare", "-m", "sh", "-c", mounting, "sh", sys.executable, "-m", "craton", "serve", "--port", "0"]
     with log.open("ab") as output:
         process = subprocess.Popen(command, env=environment, stdout=output, stderr=output)

@@ -10,7 +10,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any, Literal
 
-from craton.core.job import JobLost, Progress, Running
+from craton.core.job import JobCancelled, JobLost, Progress, Running
 from craton.training.protocol import Outside, Team
 from craton.training.tracking.keeping import Facts
 from craton.training.tracking.recorder import Recorder
@@ -83,13 +83,23 @@ class JobRun:
         self._checkout(kind, ref, folder)
         return folder
 
-    def close(self, *, succeeded: bool) -> None:
+    def close(self) -> None:
+        """Its files go first: on a full disk, what was told last finds room then."""
         for team in self._teams:
             team.close()
+        for folder in self._checked_out:
+            shutil.rmtree(folder, ignore_errors=True)
+        if not self._is_taken_up():
+            shutil.rmtree(self._folder, ignore_errors=True)
         with suppress(JobLost):  # then another attempt keeps what it tells
             self._recorder.close()
             self._facts.end(*self._published)
-        for folder in self._checked_out:
-            shutil.rmtree(folder, ignore_errors=True)
-        if succeeded:
-            shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _is_taken_up(self) -> bool:
+        """Whether another attempt goes on from the checkpoints."""
+        try:
+            with suppress(JobCancelled):
+                self._running.check()
+        except JobLost:
+            return True
+        return False

@@ -15,7 +15,6 @@ from craton.core.job import Job, Running
 from craton.core.predicting import Field
 from craton.engines.predictor.protocol import Predictor
 from craton.hub.repositories import Hub
-from craton.store.files import FULL
 from craton.training.artifacts.trial import ROWS, Trial
 from craton.training.artifacts.writing import Lineage, write_predictor, write_report
 from craton.training.data.bundled import read_bundled
@@ -24,6 +23,7 @@ from craton.training.data.hub import HubDatasets, Table
 from craton.training.data.loading import Embedding, columns_needed, tables
 from craton.training.data.refs import BundledRef, DatasetRef, read_ref
 from craton.training.data.rows import Rows, read_parquet
+from craton.training.disk import is_full
 from craton.training.ending import finish
 from craton.training.methods import LIBRARIES, Train, trainer_for
 from craton.training.protocol import Run, Tables, Trained
@@ -70,7 +70,7 @@ class TrackedRun(Run, Protocol):
 
     def published(self, model: str, revision: str) -> None: ...
 
-    def close(self, *, succeeded: bool) -> None: ...
+    def close(self) -> None: ...
 
 
 async def train(running: Running, arguments: Json, parts: TrainingParts) -> Json:
@@ -92,8 +92,8 @@ async def train(running: Running, arguments: Json, parts: TrainingParts) -> Json
             rows = await _open(running.job.tenant, spec.data, str(arguments.get("pinned") or spec.data.ref), parts)
         method = await importing
         return await asyncio.to_thread(_Training(running, spec, parts, method).run, rows, trial)
-    except OSError as error:
-        if error.errno in FULL:
+    except Exception as error:
+        if is_full(error):
             raise StorageFull() from error
         raise
     finally:
@@ -160,13 +160,10 @@ class _Training:
 
     def run(self, source: Source | None, trial: Trial) -> Json:
         run = self._parts.start_run(self._running, self._spec)
-        succeeded = False
         try:
-            result = self._work(source, run, trial)
-            succeeded = True
-            return result
+            return self._work(source, run, trial)
         finally:
-            run.close(succeeded=succeeded)
+            run.close()
 
     def _work(self, source: Source | None, run: TrackedRun, trial: Trial) -> Json:
         run.begin(*_stored_data(source))

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING
 from craton.core.chat import Json
 from craton.core.errors import StorageFull
 from craton.core.job import Running
-from craton.store.files import FULL
 from craton.training.artifacts.writing import write_facts
+from craton.training.disk import is_full
 from craton.training.ending import finish
 from craton.training.specification.reading import read_tuning
 from craton.training.specification.tuning import Tuned
@@ -49,8 +49,8 @@ async def tune(running: Running, arguments: Json, parts: TrainingParts) -> Json:
             validation = await parts.sources.open(tenant, pinned.validation, data, data.part, folder, "data.validation")
         given = Given(train, validation, pinned.base)
         return await asyncio.to_thread(_work, running, spec, pinned, given, await importing, parts)
-    except OSError as error:
-        if error.errno in FULL:
+    except Exception as error:
+        if is_full(error):
             raise StorageFull() from error
         raise
     finally:
@@ -60,7 +60,7 @@ async def tune(running: Running, arguments: Json, parts: TrainingParts) -> Json:
 
 def _work(running: Running, spec: Tuned, pinned: Pinned, given: Given, method: Train, parts: TrainingParts) -> Json:
     run = parts.start_run(running, spec)
-    succeeded, folder = False, None
+    folder = None
     try:
         dataset, _, revision = pinned.data.removeprefix("datasets/").partition("@")
         run.begin(*((dataset, revision) if pinned.data.startswith("datasets/") else ("", "")))
@@ -72,9 +72,8 @@ def _work(running: Running, spec: Tuned, pinned: Pinned, given: Given, method: T
         write_facts(folder, spec, trained)
         write_card(folder, spec, trained, pinned, running.job.id, run.warnings)
         published = finish(running, spec, trained, folder, run, parts)
-        succeeded = True
     finally:
-        run.close(succeeded=succeeded)
+        run.close()
         if folder is not None:
             shutil.rmtree(folder, ignore_errors=True)
     result: Json = {"metrics": trained.metrics, "warnings": run.warnings, "data": pinned.data, "tuned": True}
