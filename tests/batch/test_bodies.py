@@ -19,11 +19,13 @@ BODIES: dict[str, Json] = {
         "messages": [{"role": "user", "content": "one two"}],
     },
     "openai": {"messages": [{"role": "user", "content": "one two"}], "max_completion_tokens": 20},
+    "titan text": {"inputText": "one two", "textGenerationConfig": {"maxTokenCount": 20}},
+    "command": {"message": "one two", "chat_history": [{"role": "USER", "message": "before"}], "max_tokens": 20},
     "titan": {"inputText": "one two three", "dimensions": 4, "embeddingTypes": ["float"]},
     "cohere": {"texts": ["one", "two three"], "input_type": "search_document", "output_dimension": 4},
 }
 METRICS = "amazon-bedrock-invocationMetrics"
-NEW_EACH_TIME = {"id", "created"}
+NEW_EACH_TIME = {"id", "created", "response_id", "generation_id"}
 
 
 def invoke(bench: Bench, body: Json) -> Json:
@@ -45,6 +47,11 @@ def test_each_family_is_answered_in_its_own_words(bench: Bench) -> None:
     assert answers["claude"]["content"][0]["text"] == "one two"
     assert answers["claude"]["usage"] == {**answers["claude"]["usage"], "input_tokens": 2, "output_tokens": 2}
     assert answers["openai"]["choices"][0]["message"]["content"] == "one two"
+    assert answers["titan text"]["results"] == [
+        {"tokenCount": 2, "outputText": "one two", "completionReason": "FINISH"}
+    ]
+    assert (answers["command"]["text"], answers["command"]["finish_reason"]) == ("one two", "COMPLETE")
+    assert [turn["message"] for turn in answers["command"]["chat_history"]] == ["before", "one two", "one two"]
     assert (len(answers["titan"]["embedding"]), answers["titan"]["inputTextTokenCount"]) == (4, 3)
     assert answers["titan"]["embeddingsByType"] == {"float": answers["titan"]["embedding"]}
     assert [len(vector) for vector in answers["cohere"]["embeddings"]] == [4, 4]
@@ -72,6 +79,24 @@ def test_a_stream_in_openais_words(bench: Bench, told: bool) -> None:
     assert [choice["finish_reason"] for chunk in chunks for choice in chunk["choices"]][-1] == "stop"
     assert (chunks[-1].get("usage") or {}).get("total_tokens", 0) == (4 if told else 0)
     check_figures(chunks)
+
+
+def test_a_stream_in_titans_words(bench: Bench) -> None:
+    chunks = stream(bench, BODIES["titan text"])
+    assert "".join(chunk["outputText"] for chunk in chunks) == "one two"
+    assert [chunk["completionReason"] for chunk in chunks] == [None] * (len(chunks) - 1) + ["FINISH"]
+    assert (chunks[-1]["inputTextTokenCount"], chunks[-1]["totalOutputTextTokenCount"]) == (2, 2)
+    check_figures(chunks)
+
+
+def test_a_stream_in_coheres_words(bench: Bench) -> None:
+    body = {"message": "one two"}
+    first, *chunks, last = stream(bench, body)
+    assert first["event_type"] == "stream-start"
+    assert "".join(chunk["text"] for chunk in chunks) == "one two"
+    whole = invoke(bench, body)
+    assert last["response"] == whole | {name: last["response"][name] for name in NEW_EACH_TIME & whole.keys()}
+    check_figures([first, *chunks, last])
 
 
 def check_figures(chunks: list[Json]) -> None:
@@ -114,7 +139,7 @@ def test_a_batch_of_them_says_the_same(bench: Bench) -> None:
             name: value for name, value in live.items() if name not in NEW_EACH_TIME
         }
     manifest = outputs["manifest.json.out"][0]
-    assert (manifest["inputTokenCount"], manifest["outputTokenCount"]) == (2 + 2 + 3 + 3, 2 + 2)
+    assert (manifest["inputTokenCount"], manifest["outputTokenCount"]) == (2 * 3 + 3 + 3 + 3, 2 * 4)
 
 
 def test_anthropics_own_client_speaks_to_bedrock(bench: Bench, front: RunningServer) -> None:
@@ -138,7 +163,10 @@ def test_anthropics_own_client_speaks_to_bedrock(bench: Bench, front: RunningSer
 @pytest.mark.parametrize(
     ("body", "said"),
     [
-        ({"prompt": "Hello"}, "Converse"),
+        ({"prompt": "Hello"}, "Completing a text"),
+        ({"prompt": "Hello", "max_gen_len": 0}, "max_gen_len"),
+        ({"inputText": "x", "textGenerationConfig": {"topK": 1}}, "topK"),
+        ({"message": "x", "p": 1.5}, "p"),
         ({"inputText": "x", "normalize": False}, "normalize"),
         ({"inputText": "x", "embeddingTypes": ["binary"]}, "binary"),
         ({"texts": ["x"], "input_type": "search_query", "truncate": "START"}, "START"),

@@ -11,6 +11,7 @@ from craton.wire.anthropic.dialect import AnthropicDialect
 from craton.wire.anthropic.read_message import read_count, read_message
 from craton.wire.chat_bodies import ChatBodies, Family, route_handler
 from craton.wire.openai import write_chat
+from craton.wire.openai.completions import CompletionWriter, read_completion
 from craton.wire.openai.dialect import OpenAIDialect
 from craton.wire.openai.read_chat import read_chat
 from craton.wire.sse import StreamWriter
@@ -28,7 +29,14 @@ def chat_bodies(serving: Serving) -> ChatBodies:
         head = write_chat.Head(f"chatcmpl-{id}", int(time.time()), asked.request.model)
         return asked.request, write_chat.ChunkWriter(head, asked.request.sampling.n, asked.include_usage)
 
-    answers = route_handler(AnthropicDialect(serving), "CreateMessage")
-    claude = Family(answers, message, read_count)
-    answers = route_handler(OpenAIDialect(serving, time.time), "CreateChatCompletion")
-    return ChatBodies(claude, Family(answers, completion, lambda body: read_chat(body).request))
+    def text(id: str, body: bytes) -> tuple[ChatRequest, StreamWriter]:
+        asked = read_completion(body)
+        head = write_chat.Head(f"cmpl-{id}", int(time.time()), asked.request.model)
+        return asked.request, CompletionWriter(head, asked.include_usage)
+
+    openai = OpenAIDialect(serving, time.time)
+    return ChatBodies(
+        Family(route_handler(AnthropicDialect(serving), "CreateMessage"), message, read_count),
+        Family(route_handler(openai, "CreateChatCompletion"), completion, lambda body: read_chat(body).request),
+        Family(route_handler(openai, "CreateCompletion"), text, lambda body: read_completion(body).request),
+    )

@@ -1,5 +1,5 @@
 """Bodies of other dialects inside InvokeModel: Claude's are Anthropic's Messages, most others' OpenAI's chat
-completions.
+completions, or a prompt as OpenAI's completions have it.
 
 Whole answers are those dialects' own routes', so that bodies are read, refused and answered as there; for streams and
 counts their readers and writers are used.
@@ -33,18 +33,18 @@ _members = msgspec.json.Decoder(dict[str, Raw])
 
 class Family(NamedTuple):
     """answer: the route of a whole answer. open: reads a body that asks for a stream, and makes what writes it, for
-    the id of the request. count: reads a body whose tokens are to be counted."""
+    the id of the request. counted: reads a body whose tokens are to be counted."""
 
     answer: Handler
     open: Callable[[str, bytes], tuple[ChatRequest, StreamWriter]]
-    count: Callable[[bytes], ChatRequest]
+    counted: Callable[[bytes], ChatRequest]
 
 
 class ChatBodies:
-    """claude, openai: the families that there are."""
+    """claude, openai, texts: the families that there are; texts are gone on with as they stand."""
 
-    def __init__(self, claude: Family, openai: Family) -> None:
-        self._claude, self._openai = claude, openai
+    def __init__(self, claude: Family, openai: Family, texts: Family) -> None:
+        self._claude, self._openai, self._texts = claude, openai, texts
 
     async def answer(self, call: Call, model: str, body: bytes) -> bytes:
         """The body that the route would answer. Raises InvalidRequest for one of another family."""
@@ -67,16 +67,17 @@ class ChatBodies:
         """What is asked, to be counted. Raises as `answer` does."""
         family, members = self._read(model, body)
         members.pop("stream", None)
-        return family.count(msgspec.json.encode(members))
+        return family.counted(msgspec.json.encode(members))
 
     def _read(self, model: str, body: bytes) -> tuple[Family, dict[str, Raw]]:
         try:
             members = _members.decode(body)
         except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
             raise InvalidRequest(f"it is no JSON object. {_HINT}", "body") from None
-        if "messages" not in members:
+        claude = members.pop(_VERSION, None) is not None
+        if "messages" not in members and (claude or "prompt" not in members):
             raise InvalidRequest(f"models that chat do not know it. {_HINT}", "body")
-        family = self._openai if members.pop(_VERSION, None) is None else self._claude
+        family = self._claude if claude else self._openai if "messages" in members else self._texts
         members["model"] = Raw(msgspec.json.encode(model))
         return family, members
 

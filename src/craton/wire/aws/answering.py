@@ -17,10 +17,11 @@ from craton.serve.inference import Call, Predicting
 from craton.wire.aws.answers import AnswerOptions, write_converse
 from craton.wire.aws.converse import read_converse
 from craton.wire.aws.embedding_bodies import embed_body, embeds
+from craton.wire.aws.families.choosing import family_of
 from craton.wire.aws.handling import refuse_members
 from craton.wire.aws.invoking import invoke
 from craton.wire.aws.names import model_name
-from craton.wire.http import decode_json
+from craton.wire.http import decode_json, encode_json
 from craton.wire.ran import ran
 
 INVOKE_HINT = "It runs trained models (rows in JSON or CSV), embedders, and models that chat."
@@ -93,7 +94,10 @@ async def invoke_model(serving: Predicting, call: Call, value: Json, bodies: Bod
         return Said({"body": invoked.body, "contentType": invoked.content_type}, invoked.model)
     refuse_invoke(info, chats=bodies is not None)
     given = _object(body)
-    if bodies is None or "chat" not in info.verbs or ("embed" in info.verbs and embeds(given)):
+    if family := family_of(given, info):
+        answer = await fold_stream(serving.chat(call, family.read(name, given)))
+        answered = encode_json(family.whole(answer, given, call.request_id))
+    elif bodies is None or "chat" not in info.verbs or ("embed" in info.verbs and embeds(given)):
         answered = await embed_body(serving, call, name, given)
     else:
         answered = await bodies.answer(call, name, body)
@@ -104,26 +108,35 @@ async def stream_model(serving: Predicting, call: Call, value: Json, bodies: Bod
     """Raises Unsupported for a model or a body whose answer comes at once."""
     refuse_members(value, ("guardrailIdentifier", "trace"), "")
     name, body = model_name(value["modelId"]), value.get("body", b"")
-    info, bodies = await _chats(serving, call, name, body, bodies, "InvokeModelWithResponseStream")
-    asked, pieces = bodies.stream(call, name, body)
-    return Streamed(serving.chat(call, asked), pieces, info.id)
+    info = await serving.model(call.caller, name)
+    given = _chatting(info, body, bodies, "InvokeModelWithResponseStream", "InvokeModel answers at once.")
+    if family := family_of(given, info):
+        pieces = family.stream(call.request_id, given)
+        asked = family.read(name, given)
+        return Streamed(serving.chat(call, asked), lambda event: [encode_json(one) for one in pieces(event)], info.id)
+    assert bodies is not None
+    request, write = bodies.stream(call, name, body)
+    return Streamed(serving.chat(call, request), write, info.id)
 
 
 async def read_counted(serving: Predicting, call: Call, value: Json, bodies: Bodies | None) -> tuple[ChatRequest, str]:
     """For CountTokens with a body of InvokeModel: the request, and the id of the model that its name means."""
     name, body = model_name(value["modelId"]), value["invokeModel"]["body"]
-    info, bodies = await _chats(serving, call, name, body, bodies, "CountTokens")
+    info = await serving.model(call.caller, name)
+    given = _chatting(info, body, bodies, "CountTokens", "It counts for models that chat.")
+    if family := family_of(given, info):
+        return family.read(name, given), info.id
+    assert bodies is not None
     return bodies.counted(name, body), info.id
 
 
-async def _chats(
-    serving: Predicting, call: Call, name: str, body: bytes, bodies: Bodies | None, operation: str
-) -> tuple[ModelInfo, Bodies]:
-    """Raises Unsupported where no model that chats is asked to."""
-    info = await serving.model(call.caller, name)
-    if bodies is None or "chat" not in info.verbs or ("embed" in info.verbs and embeds(_object(body))):
-        raise Unsupported(f"{operation} with this body and the model {info.id!r}", "InvokeModel answers at once.")
-    return info, bodies
+def _chatting(info: ModelInfo, body: bytes, bodies: Bodies | None, operation: str, hint: str) -> Json:
+    """The body. Raises Unsupported where no model that chats is asked to."""
+    given = _object(body) if info.engine != "predictor" else {}
+    embedding = "embed" in info.verbs and embeds(given) and family_of(given, info) is None
+    if bodies is None or "chat" not in info.verbs or embedding:
+        raise Unsupported(f"{operation} with this body and the model {info.id!r}", hint)
+    return given
 
 
 def refuse_invoke(info: ModelInfo, *, chats: bool = True) -> None:

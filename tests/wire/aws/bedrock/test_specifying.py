@@ -82,7 +82,7 @@ def test_every_type_is_a_method() -> None:
         )
     )
     assert isinstance(rewarded, RewardTuning)
-    assert (rewarded.train.epochs, rewarded.group, rewarded.tokens, rewarded.train.length) == (3, 4, 64, 164)
+    assert (rewarded.train.epochs, rewarded.group, rewarded.tokens, rewarded.train.length) == (3, 4, 64, 100)
     assert rewarded.train.learning_rate == 1e-5
     assert rewarded.grader.python == "s3://train/grader.py"
 

@@ -117,5 +117,5 @@ def _rewarding(document: Json, configuration: Json, given: dict[str, str]) -> di
         raise Unsupported("rftConfig.hyperParameters.evalInterval", "What is set apart is judged after each epoch.")
     prompt = typed.pop("maxPromptLength", None)
     if prompt is not None:
-        document["train"] = {"length": prompt + typed.get("inferenceMaxTokens", 256)}
+        document["train"] = {"length": prompt}  # where rewards are learned from, it bounds prompts
     return {name: str(value) for name, value in typed.items()} | given
