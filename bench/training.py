@@ -1,6 +1,6 @@
 """Training through Craton against the raw library: the same rows, parameters and seed, in turn.
 
-    python -m bench training [--rounds 3] [--rows 200000] [--trees 400]
+    python -m bench training [--rounds 3] [--only small|long] [--plain] [--rows 200000] [--trees 3000]
 
 Small: 600 rows (examples/churn.csv), LightGBM. Long: made-up rows, with trees for about a minute. The raw side is
 a script of its own process: imports, reading, splitting, fitting, measuring. Craton's side is a running server: from
@@ -54,18 +54,31 @@ def main(given: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m bench training", description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--rows", type=int, default=200_000)
-    parser.add_argument("--trees", type=int, default=400)
-    parser.add_argument("--small", action="store_true", help="the small run alone")
+    parser.add_argument("--trees", type=int, default=3000)
+    parser.add_argument("--only", choices=("small", "long"))
+    parser.add_argument("--plain", action="store_true", help="leave the runs with pictures out")
     arguments = parser.parse_args(given)
     with tempfile.TemporaryDirectory(prefix="craton-bench-") as name, serving(Path(name, "home")) as server:
         print(f"load before: {load_average()}")
-        _compare(server, "small", CHURN, "churned", {"n_estimators": 60, "num_leaves": 8}, arguments.rounds)
-        if not arguments.small:
+        if arguments.only != "long":
+            params = {"n_estimators": 60, "num_leaves": 8}
+            _compare(server, "small", CHURN, "churned", params, arguments.rounds, pictures=not arguments.plain)
+        if arguments.only != "small":
             rows = _made_up(Path(name, "long.csv"), arguments.rows)
-            _compare(server, "long", rows, "answer", {"n_estimators": arguments.trees}, 1)
+            params = {"n_estimators": arguments.trees}
+            _compare(server, "long", rows, "answer", params, 1, pictures=not arguments.plain)
 
 
-def _compare(server: RunningServer, name: str, file: Path, target: str, params: dict[str, Any], rounds: int) -> None:
+def _compare(
+    server: RunningServer,
+    name: str,
+    file: Path,
+    target: str,
+    params: dict[str, Any],
+    rounds: int,
+    *,
+    pictures: bool,
+) -> None:
     server.craton("datasets", "add", f"bench/{name}", str(file), "--no-check")
     spec = {
         "method": "classification",
@@ -76,11 +89,12 @@ def _compare(server: RunningServer, name: str, file: Path, target: str, params: 
     }
     plain = spec | {"eval": {"metrics": ["roc_auc"], "report": False}}
     _train(server, plain | {"data": spec["data"] | {"limit": 200}})  # type: ignore[operator]  # makes the Parquet copy
-    sides: dict[str, list[float]] = {"raw": [], "craton": [], "craton, with pictures": []}
+    documents = {"craton": plain} | ({"craton, with pictures": spec} if pictures else {})
+    sides: dict[str, list[float]] = {"raw": [], **{side: [] for side in documents}}
     for _ in range(rounds):
         seconds, expected = _raw(file, target, params)
         sides["raw"].append(seconds)
-        for side, document in (("craton", plain), ("craton, with pictures", spec)):
+        for side, document in documents.items():
             seconds, found = _train(server, document)
             sides[side].append(seconds)
             assert found == expected, f"{found} is not {expected}"

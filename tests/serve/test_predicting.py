@@ -353,7 +353,9 @@ def test_tensors_come_and_go_as_bytes(client: httpx.Client) -> None:
     assert infer().json()["outputs"] == [labels]
 
     assert "binary_tensor_data" in client.get("/v2").json()["extensions"]
+    packed = {"content-encoding": "gzip"}
     for refused, why in (
+        (client.post("/v2/models/acme/churn/infer", content=b"", headers=packed), "in the encoding 'gzip'"),
         (infer(length=0), "from 1 to"),
         (infer(length=10**6), "from 1 to"),
         (infer(tail=tail + b"x"), "1 bytes are left that no tensor claims"),

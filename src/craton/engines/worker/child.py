@@ -56,6 +56,14 @@ def _load_echo(spec: EngineSpec) -> Engine:
     )
 
 
+def _load_predictor(spec: EngineSpec) -> Engine:
+    from craton.engines.predictor.engine import PredictorEngine
+    from craton.engines.predictor.importing import import_for
+
+    import_for(spec)
+    return PredictorEngine.load(spec)
+
+
 def _loader(module: str, name: str) -> Callable[[EngineSpec], Engine]:
     def load(spec: EngineSpec) -> Engine:
         engine: Any = getattr(importlib.import_module(module), name)
@@ -71,7 +79,7 @@ _ENGINES: dict[str, Callable[[EngineSpec], Engine]] = {
     "llama_cpp_counter": _loader("craton.engines.llama_cpp.counter", "TokenCounter"),
     "bert": _loader("craton.engines.bert", "BertEngine"),
     "transformers": _loader("craton.engines.transformers.engine", "TransformersEngine"),
-    "predictor": _loader("craton.engines.predictor.engine", "PredictorEngine"),
+    "predictor": _load_predictor,
 }
 
 

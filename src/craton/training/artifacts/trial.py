@@ -12,7 +12,6 @@ import subprocess
 import sys
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
-from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, BinaryIO
 
@@ -23,6 +22,7 @@ from craton.children.limits import die_with
 from craton.children.process import clean_environment
 from craton.core.errors import CratonError, Damaged
 from craton.core.predicting import PredictVerb
+from craton.engines.predictor.importing import import_alone
 from craton.engines.predictor.loaders import load
 from craton.engines.predictor.protocol import Predictor
 from craton.training.artifacts.columns import to_lists, to_rows
@@ -140,7 +140,7 @@ def main() -> None:
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # libraries that talk do not spoil the answer
     for module in sys.argv[2:]:
         with suppress(ImportError):  # whoever needs it says so
-            import_module(module)
+            import_alone(module)
     request = msgspec.msgpack.decode(_read(sys.stdin.buffer), type=Request)
     output.write(_framed(msgspec.msgpack.encode(_answer(request))))
     output.close()

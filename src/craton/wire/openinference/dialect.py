@@ -135,6 +135,9 @@ def _name(request: Request) -> str:
 
 def _read(request: Request) -> InferRequest:
     """Tensors whose bytes stand behind the JSON are given them."""
+    encoding = request.headers.get("content-encoding", "identity")
+    if encoding.lower() != "identity":
+        raise Unsupported(f"A body in the encoding {encoding[:50]!r}", "Send it as it is.")
     length = head_length(request.headers.get(HEADER), len(request.body))
     head = request.body if length is None else request.body[:length]
     try:

@@ -89,7 +89,8 @@ def _table(tensor: Tensor) -> Columns:
 
 
 def _column(tensor: Tensor, known: Field | None) -> list[Any] | bytes:
-    if known is not None and known.shape and not (known.kind == "text" and known.embedder):
+    files = known is not None and known.kind == "image" and tensor.datatype == "BYTES"
+    if known is not None and known.shape and not files and not (known.kind == "text" and known.embedder):
         flat, size = _flat(tensor), prod(tensor.shape[1:])
         return [flat[row * size : (row + 1) * size] for row in range(tensor.shape[0])]
     if prod(tensor.shape[1:]) != 1:
