@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 from craton.app.clusters import places
-from craton.app.models import RunningModels
 from craton.app.platform import Platform
 from craton.app.teams import TOKEN, Teams
 from craton.app.viewing import COPIES
@@ -20,8 +19,6 @@ from craton.data.viewing.shelf import Shelf
 from craton.data.viewing.viewer import Viewer
 from craton.hub.admission import Admission
 from craton.hub.reaching import Reaching
-from craton.serve.inference import Inference
-from craton.serve.telemetry import Fanout
 from craton.training.data.hub import HubDatasets
 from craton.training.embedder import embedding
 from craton.training.jobrun import Checkout, JobRun
@@ -35,14 +32,16 @@ from craton.training.tracking.reading import Runs
 from craton.training.tracking.recorder import forget_points
 from craton.training.tracking.scripts import Scripts
 from craton.training.tuning.sources import Sources
-from craton.wire.native_runs import RunsDialect
-from craton.wire.native_scripts import ScriptsDialect
 
-if TYPE_CHECKING:
+if TYPE_CHECKING:  # what few jobs need is imported where it is used: every job's process begins here
     import httpx
 
+    from craton.app.models import RunningModels
+    from craton.serve.inference import Inference
     from craton.training.data.loading import Embedding
     from craton.training.running import TrainingParts
+    from craton.wire.native_runs import RunsDialect
+    from craton.wire.native_scripts import ScriptsDialect
 
 RUNS = "runs"
 """The folder in CRATON_HOME that keeps runs' checkpoints."""
@@ -60,6 +59,9 @@ def open_trainings(platform: Platform, viewer: Viewer) -> Trainings:
 
 
 def open_runs(platform: Platform) -> tuple[RunsDialect, ScriptsDialect]:
+    from craton.wire.native_runs import RunsDialect
+    from craton.wire.native_scripts import ScriptsDialect
+
     platform.jobs.forgetting(forget_points)
     reaching = Reaching(platform.database)
 
@@ -160,6 +162,9 @@ class _LateModels:
             await self._models.close()
 
     async def _opened(self) -> RunningModels:
+        from craton.app.models import RunningModels
+        from craton.serve.telemetry import Fanout
+
         async with self._lock:
             if self._models is None:
                 self._models = RunningModels(self._platform, Fanout([]), keep_content=False)
