@@ -25,6 +25,7 @@ from craton.training.reports.fairness import fairness
 from craton.training.reports.importance import permutation_importance
 from craton.training.reports.judging import Judged, judged
 from craton.training.reports.maps import explained, plane
+from craton.training.reports.numbers import estimates
 from craton.training.reports.shapley import shap_values, shares
 from craton.training.specification.methods import Classification, Regression
 from craton.training.specification.parts import Data, Model
@@ -60,6 +61,17 @@ def test_roc_and_calibration_by_hand() -> None:
     assert told.data["error"] == pytest.approx((0.1 + 0.6 + 0.6 + 0.1) / 4)
     assert is_picture(figure)
     assert is_picture(told)
+
+
+def test_estimates_stand_between_their_bounds_by_hand() -> None:
+    truth, said = np.array([1.0, 2.0, 9.0, 4.0]), np.array([1.5, 2.0, 5.0, 3.5])
+    found = Judged(Field("price", "number"), truth, said, None, (said - 1, said + 1))
+    figure = estimates(found)
+    assert figure.data["lower"] == [0.5, 1.0, 4.0, 2.5]
+    assert figure.data["upper"] == [2.5, 3.0, 6.0, 4.5]
+    assert (figure.data["within"], figure.data["mean_error"]) == (0.75, -1.0)
+    assert is_picture(figure)
+    assert "lower" not in estimates(Judged(found.target, truth, said, None)).data
 
 
 def two_classes(truth: list[int], predicted: list[int]) -> Judged:

@@ -69,9 +69,7 @@ class _Report:
         from craton.training.reports import classes, numbers
 
         if not found.classes:
-            yield from self._made(
-                "estimates", lambda: numbers.estimates(found.truth, found.predicted, self._target.name)
-            )
+            yield from self._made("estimates", lambda: numbers.estimates(found))
             return
         names, chances = self._target.categories, found.probabilities
         yield from self._made("confusion", lambda: classes.confusion(found.truth, found.predicted, names))

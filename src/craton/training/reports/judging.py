@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from craton.core.predicting import Field
 from craton.engines.predictor.preprocessing import codes
 from craton.engines.predictor.protocol import Predictor
-from craton.engines.predictor.signatures import PREDICTION, PROBABILITIES
+from craton.engines.predictor.signatures import LOWER, PREDICTION, PROBABILITIES, UPPER
 
 if TYPE_CHECKING:
     import numpy as np
@@ -19,12 +19,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """Of classes: codes (-1 in truth: a class that no training row has). Of numbers: the numbers."""
+    """Of classes: codes (-1 in truth: a class that no training row has). Of numbers: the numbers.
+
+    bounds: the lower and the upper one of each number, where the model gives them.
+    """
 
     target: Field
     truth: Array
     predicted: Array
     probabilities: Array | None
+    bounds: tuple[Array, Array] | None = None
 
     @property
     def classes(self) -> bool:
@@ -54,7 +58,9 @@ def judged(predictor: Predictor, rows: pd.DataFrame, target: Field) -> Judged:
 
     if not target.categories:
         truth = rows[target.name].to_numpy(dtype=np.float64, na_value=np.nan)
-        return Judged(target, truth, np.asarray(predictor.run("predict", rows)[PREDICTION], np.float64), None)
+        said = {name: np.asarray(values, np.float64) for name, values in predictor.run("predict", rows).items()}
+        bounds = (said[LOWER], said[UPPER]) if said.keys() >= {LOWER, UPPER} else None
+        return Judged(target, truth, said[PREDICTION], None, bounds)
     verb = "predict_proba" if "predict_proba" in predictor.signature.outputs else "predict"
     found = predictor.run(verb, rows)  # type: ignore[arg-type]
     predicted = codes(found[PREDICTION].tolist(), target.categories)
