@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping
+from operator import add
 from pathlib import Path
 from typing import NamedTuple
 
@@ -48,7 +49,7 @@ class _Counted:
             if known is None or len(known) != len(counts):
                 self.counts[field] = list(counts)
             else:
-                self.counts[field] = [old + new for old, new in zip(known, counts, strict=True)]
+                self.counts[field] = list(map(add, known, counts))
 
 
 class DriftBook:
