@@ -9,14 +9,17 @@ import struct
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
+import gguf
 import numpy as np
 import pytest
 from msgspec.structs import replace
 
+from craton.conversion.quantising.quantising import Order, quantise
 from craton.core.chat import ChatRequest, Message, Sampling, TextPart
 from craton.core.errors import ContextExceeded, Damaged, ModelUnavailable, Unsupported
 from craton.core.events import fold_stream
 from craton.core.model import ModelInfo
+from craton.engines.llama_cpp.adapting import convert
 from craton.engines.llama_cpp.engine import LlamaCppEngine
 from craton.engines.protocol import AdapterSpec, EngineSpec
 from tests.engines.llama_cpp.tiny_llama import TEMPLATE, VOCABULARY, Lora, logits, random_weights, write_gguf
@@ -92,6 +95,29 @@ def test_so_it_is_over_bases_that_keep_their_rows_in_order(tmp_path: Path, archi
     assert difference(plain, expected(weights, architecture)) < 0.02
     assert difference(tuned, expected(lora.merged(weights, 1.5), architecture)) < 0.02
     assert difference(tuned, plain) > 0.5
+
+
+def test_over_a_quantised_base_it_takes_half_the_memory_and_says_the_same(base: Path, tmp_path: Path) -> None:
+    quantised, halves, whole = tmp_path / "q8.gguf", tmp_path / "halves.gguf", tmp_path / "whole.gguf"
+    quantise(base, quantised, Order("q8_0"))
+    files = Lora(rank=4, alpha=6).save(tmp_path / "adapter")
+    convert(files, str(quantised), halves)
+    convert(files, str(base), whole)
+    one, other = gguf.GGUFReader(halves).tensors, gguf.GGUFReader(whole).tensors
+    assert [tensor.name for tensor in one] == [tensor.name for tensor in other]
+    assert 2 * sum(tensor.n_bytes for tensor in one) == sum(tensor.n_bytes for tensor in other)
+    for half, full in zip(one, other, strict=True):
+        np.testing.assert_allclose(half.data.astype(np.float32), full.data, rtol=1e-3, atol=1e-7)
+    assert difference(logprobs(quantised, files), logprobs(quantised, {})) > 0.5
+
+
+def test_a_number_too_large_for_half_precision_is_refused(base: Path, tmp_path: Path) -> None:
+    quantised, lora = tmp_path / "q8.gguf", Lora()
+    quantise(base, quantised, Order("q8_0"))
+    name = next(name for name in lora.tensors if "lora_B" in name)
+    lora.tensors[name] = lora.tensors[name] + np.float32(70000)
+    with pytest.raises(Damaged, match="65504"):
+        convert(lora.save(tmp_path / "adapter"), str(quantised), tmp_path / "adapter.gguf")
 
 
 def test_an_adapter_over_the_starter_model_changes_what_it_says(
@@ -217,7 +243,7 @@ def test_tensors_that_do_not_fit_are_refused_by_name(
         ({"init_lora_weights": "pissa"}, Unsupported, "pissa"),
         ({"alpha_pattern": {"q_proj": 3}}, Unsupported, "alpha_pattern"),
         ({"peft_type": "IA3"}, Unsupported, "IA3"),
-        ({"task_type": "SEQ_CLS"}, Unsupported, "SEQ_CLS"),
+        ({"task_type": "TOKEN_CLS"}, Unsupported, "TOKEN_CLS"),
         ({"base_model_name_or_path": None}, Damaged, "base_model_name_or_path"),
         ({"lora_alpha": 0}, Damaged, "lora_alpha"),
         ({"lora_alpha": "8"}, Damaged, "lora_alpha"),

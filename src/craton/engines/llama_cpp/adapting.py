@@ -51,7 +51,9 @@ def convert(files: Mapping[str, str], base: str, target: Path) -> None:
         name = layout.check(module, pair)
         shapes[f"{name}.lora_a"], shapes[f"{name}.lora_b"] = pair.a.shape, pair.b.shape
     metadata = {"general.type": "adapter", "general.architecture": layout.architecture, "adapter.type": "lora"}
-    write_gguf(target, metadata, shapes, _tensors(weights, header.data_offset, adapter, layout))
+    number = np.dtype("<f2") if layout.quantised else np.dtype("<f4")
+    tensors = _tensors(weights, header.data_offset, adapter, layout)
+    write_gguf(target, metadata, shapes, (_written(tensor, number) for tensor in tensors), number.itemsize)
 
 
 class Effect:
@@ -93,11 +95,16 @@ def _logprobs(model: str, ask: Ask, index: int, scale: float) -> list[tuple[int,
     return found
 
 
-def _tensors(weights: Path, offset: int, adapter: Adapter, layout: Layout) -> Iterator[bytes]:
+def _tensors(weights: Path, offset: int, adapter: Adapter, layout: Layout) -> Iterator[Array]:
     for module, pair in adapter.pairs.items():
-        yield _read(weights, offset, pair.a).tobytes()
-        b = _read(weights, offset, pair.b) * np.float32(adapter.scale(pair))
-        yield layout.arrange(module, b).tobytes()
+        yield _read(weights, offset, pair.a)
+        yield layout.arrange(module, _read(weights, offset, pair.b) * np.float32(adapter.scale(pair)))
+
+
+def _written(tensor: Array, number: np.dtype[np.floating]) -> bytes:
+    if number.itemsize == 2 and np.abs(tensor).max(initial=0) > np.finfo(np.float16).max:
+        raise Damaged(WEIGHTS, "it holds values above 65504, which are no small change of any weight")
+    return tensor.astype(number).tobytes()
 
 
 def _read(path: Path, offset: int, tensor: TensorInfo) -> Array:

@@ -43,6 +43,7 @@ _PARTS: dict[str, dict[str, str]] = {
     },
 }
 """llama.cpp's architecture -> transformers' part of a layer -> the tensor."""
+_WHOLE = frozenset({"F64", "F32", "F16", "BF16"})
 
 
 class Layout:
@@ -58,6 +59,8 @@ class Layout:
             )
         self._metadata = base.metadata
         self._tensors = {tensor.name: tensor for tensor in base.tensors}
+        self.quantised = any(tensor.dtype not in _WHOLE for tensor in base.tensors if tensor.name.startswith("blk."))
+        """Whether its weights are less precise than half precision, in which an adapter takes half the memory then."""
 
     def check(self, module: Module, pair: Pair) -> str:
         """The name of the base's tensor. Raises Damaged unless A and B have the shapes for it, Unsupported for a part
