@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable
 from typing import Any
@@ -38,6 +39,42 @@ class Clients:
             inferenceConfig={"maxTokens": tokens, "temperature": 0},
         )
         return "".join(block["text"] for block in answer["output"]["message"]["content"])
+
+    def ways(self, model: str, text: str = "w1 w2 w3", tokens: int = 8) -> dict[str, Callable[[], str]]:
+        """What the model answers by each operation that asks it."""
+        settings = {"maxTokens": tokens, "temperature": 0}
+        asked = {"modelId": model, "messages": [{"role": "user", "content": [{"text": text}]}]}
+        body = {"messages": [{"role": "user", "content": text}], "max_tokens": tokens, "temperature": 0}
+        given = {"modelId": model, "body": json.dumps(body)}
+
+        def converse_stream() -> str:
+            stream = self.runtime.converse_stream(**asked, inferenceConfig=settings)["stream"]
+            deltas = [event["contentBlockDelta"]["delta"] for event in stream if "contentBlockDelta" in event]
+            return "".join(delta["text"] for delta in deltas)
+
+        def invoke() -> str:
+            answer = json.loads(self.runtime.invoke_model(**given)["body"].read())
+            return str(answer["choices"][0]["message"]["content"])
+
+        def invoke_stream() -> str:
+            stream = self.runtime.invoke_model_with_response_stream(**given)["body"]
+            chunks = [json.loads(event["chunk"]["bytes"]) for event in stream]
+            return "".join(choice["delta"].get("content", "") for chunk in chunks for choice in chunk["choices"])
+
+        return {
+            "Converse": lambda: self.say(model, text, tokens),
+            "ConverseStream": converse_stream,
+            "InvokeModel": invoke,
+            "InvokeModelWithResponseStream": invoke_stream,
+        }
+
+    def counted(self, model: str, text: str = "w1 w2 w3") -> int:
+        """The tokens of a question, as both kinds of CountTokens say."""
+        body = {"messages": [{"role": "user", "content": text}]}
+        asked = {"messages": [{"role": "user", "content": [{"text": text}]}]}
+        inputs = [{"converse": asked}, {"invokeModel": {"body": json.dumps(body).encode()}}]
+        (tokens,) = {self.runtime.count_tokens(modelId=model, input=one)["inputTokens"] for one in inputs}
+        return int(tokens)
 
     def deploy(self, name: str, model: str) -> str:
         """The deployment's ARN, once it is active."""

@@ -2,84 +2,28 @@
 
 from __future__ import annotations
 
-import csv
-import io
-import json
 import os
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.app.collaborating import Company, company
-from tests.customizing.clients import ROLE, Clients, wait
+from tests.customizing.clients import wait
+from tests.customizing.firm import BASE, QUICK, TRAINING, VALIDATION, Firm, opened
 
 pytest.importorskip("peft")
 
-BASE = "alice/base"
 PAIRS = [{"prompt": f"How is number {i}?", "completion": f"Number {i} is fine, thanks."} for i in range(24)]
-VALIDATION = "validation_artifacts/post_fine_tuning_validation/validation_metrics.csv"
-TRAINING = "training_artifacts/step_wise_training_metrics.csv"
-QUICK = {"epochCount": "1", "maxLength": "64", "loraRank": "4", "packing": "false", "precision": "float32"}
-
-
-@dataclass
-class Firm:
-    """seen: names of custom models that were listed while the first job ran."""
-
-    company: Company
-    alice: Clients
-    bob: Clients
-    seen: set[str] = field(default_factory=set)
-
-    def put(self, key: str, records: list[Any]) -> str:
-        body = "\n".join(record if isinstance(record, str) else json.dumps(record) for record in records)
-        self.alice.s3.put_object(Bucket="records", Key=key, Body=body.encode())
-        return f"s3://records/{key}"
-
-    def create(self, name: str, **more: Any) -> str:
-        """The job's ARN."""
-        asked = {
-            "jobName": name,
-            "customModelName": name,
-            "roleArn": ROLE,
-            "baseModelIdentifier": BASE,
-            "customizationType": "FINE_TUNING",
-            "trainingDataConfig": {"s3Uri": "s3://records/train.jsonl"},
-            "outputDataConfig": {"s3Uri": "s3://out/runs"},
-            "hyperParameters": QUICK,
-        }
-        return str(self.alice.bedrock.create_model_customization_job(**(asked | more))["jobArn"])
-
-    def get(self, job: str) -> Any:
-        return self.alice.bedrock.get_model_customization_job(jobIdentifier=job)
-
-    def csv(self, job: str, file: str) -> list[dict[str, str]]:
-        key = f"runs/model-customization-job-{job.rpartition('/')[2]}/{file}"
-        body = self.alice.s3.get_object(Bucket="out", Key=key)["Body"].read().decode()
-        return list(csv.DictReader(io.StringIO(body)))
 
 
 @pytest.fixture(scope="module")
 def firm(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Firm]:
-    from craton.conversion.preparing import prepare
-    from tests.tiny_models import build
-
-    with company(tmp_path_factory.mktemp("firm") / "home") as running:
-        alice, bob = (Clients(running.server, str(api.token)) for api in (running.alice, running.bob))
-        for bucket in ("records", "out"):
-            alice.s3.create_bucket(Bucket=bucket)
-        folder = build("llama", tmp_path_factory.mktemp("model"))
-        assert prepare(folder) == ""
-        running.alice.create_repo(BASE, private=True)
-        running.alice.upload_folder(repo_id=BASE, folder_path=folder)
-        firm = Firm(running, alice, bob)
+    with opened(tmp_path_factory.mktemp("firm")) as firm:
         firm.put("train.jsonl", PAIRS)
         yield firm
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import anthropic
 import openai
@@ -18,6 +20,9 @@ from tests.customizing.clients import ROLE, Clients, wait, wait_until
 from tests.engines.llama_cpp.tiny_llama import Lora, random_weights, write_gguf
 from tests.servers import serving
 
+Json = dict[str, Any]
+Read = Callable[[Json], str]
+WAYS = ("Converse", "ConverseStream", "InvokeModel", "InvokeModelWithResponseStream")
 CONFIG = """
 [server]
 idle = 1
@@ -111,15 +116,33 @@ def test_a_deployment_answers_in_every_dialect_as_its_repository_does(firm: Firm
             extra_body={"temperature": 0},
         )
         assert message.content[0].text == said  # type: ignore[union-attr]
-    asked = {"modelId": deployed, "messages": [{"role": "user", "content": [{"text": "w1 w2 w3"}]}]}
-    stream = alice.runtime.converse_stream(**asked, inferenceConfig={"maxTokens": 8, "temperature": 0})["stream"]
-    deltas = [event["contentBlockDelta"]["delta"]["text"] for event in stream if "contentBlockDelta" in event]
-    assert "".join(deltas) == said
-    counts = [
-        alice.runtime.count_tokens(modelId=model, input={"converse": {"messages": asked["messages"]}})["inputTokens"]
-        for model in (deployed, "custom/first")
-    ]
-    assert counts[0] == counts[1] > 0
+    assert {name: way() for name, way in alice.ways(deployed).items()} == dict.fromkeys(WAYS, said)
+    assert alice.counted(deployed) == alice.counted("custom/first") > 0
+
+
+@pytest.mark.parametrize(
+    ("given", "text"),
+    [
+        ({"max_gen_len": 8}, lambda piece: piece["generation"]),
+        ({"max_tokens": 8}, lambda piece: piece["choices"][0]["text"]),
+    ],
+)
+def test_a_prompt_is_gone_on_with_as_it_stands(firm: Firm, deployed: str, given: Json, text: Read) -> None:
+    """In Llama's words, and in OpenAI's: no template stands around it, so it has as many tokens as it has."""
+    runtime = firm.alice.runtime
+    asked = {"modelId": deployed, "body": json.dumps({"prompt": "w1 w2 w3", "temperature": 0, **given})}
+    whole = json.loads(runtime.invoke_model(**asked)["body"].read())
+    stream = runtime.invoke_model_with_response_stream(**asked)["body"]
+    pieces = [json.loads(event["chunk"]["bytes"]) for event in stream]
+    assert "".join(map(text, pieces)) == text(whole) != ""
+    figures = pieces[-1]["amazon-bedrock-invocationMetrics"]
+    told = whole.get("usage") or {
+        "prompt_tokens": whole["prompt_token_count"],
+        "completion_tokens": whole["generation_token_count"],
+    }
+    read = figures["inputTokenCount"] + figures.get("cacheReadInputTokenCount", 0)
+    assert (read, figures["outputTokenCount"]) == (told["prompt_tokens"], told["completion_tokens"])
+    assert read < firm.alice.counted(deployed)
 
 
 def test_what_is_deployed_is_updated_to_another_model_and_gone_when_it_is_deleted(
@@ -136,16 +159,18 @@ def test_what_is_deployed_is_updated_to_another_model_and_gone_when_it_is_delete
         alice.bedrock.delete_custom_model(modelIdentifier=second)
     assert refused(error)[0] == "ConflictException"
     alice.bedrock.delete_custom_model_deployment(customModelDeploymentIdentifier=arn)
-    with pytest.raises(ClientError) as error:
-        alice.say(arn)
-    assert refused(error)[0] == "ResourceNotFoundException"
+    for ask in (*alice.ways(arn).values(), lambda: alice.counted(arn)):
+        with pytest.raises(ClientError) as error:
+            ask()
+        assert refused(error)[0] == "ResourceNotFoundException"
 
 
 def test_a_custom_model_is_asked_by_its_deployment_or_its_name_not_by_its_own_arn(firm: Firm, first: str) -> None:
-    with pytest.raises(ClientError) as error:
-        firm.alice.say(first)
-    assert refused(error)[0] == "ValidationException"
-    assert "deployment" in refused(error)[1]
+    for ask in (*firm.alice.ways(first).values(), lambda: firm.alice.counted(first)):
+        with pytest.raises(ClientError) as error:
+            ask()
+        assert refused(error)[0] == "ValidationException"
+        assert "deployment" in refused(error)[1]
 
 
 def test_a_model_that_no_engine_runs_fails_with_the_reason(firm: Firm) -> None:
@@ -241,7 +266,8 @@ def test_what_is_provisioned_stays_loaded_with_its_own_capacity_until_it_is_dele
     found = wait(get, "InService")
     assert found["modelUnits"] == 2
     assert found["commitmentExpirationTime"] > found["creationTime"]
-    assert alice.say(arn) == alice.say("custom/second")
+    assert {way() for way in alice.ways(arn).values()} == {alice.say("custom/second")}
+    assert alice.counted(arn) == alice.counted("custom/second")
     wait_until(lambda: _concurrencies(firm) == {4})  # two units of two requests at once; the others were idle
     alice.bedrock.update_provisioned_model_throughput(
         provisionedModelId=arn, desiredProvisionedModelName="renamed", desiredModelId="alice/tiny"

@@ -17,6 +17,8 @@ from craton.customizing.values import Customization, JobStatus, Losses, Phase, P
 from craton.training.tracking.tables import points
 
 TRAINING, VALIDATION, EPOCH = "training_loss", "validation_loss", "epoch"
+REWARD = "validation_reward"
+"""What is validated where a grader says how good an answer is."""
 
 
 class Span(NamedTuple):
@@ -49,7 +51,7 @@ def phases(started: float | None, ended: float | None, spans: dict[str, Span], s
     if started is None:
         return Phases()
     now: PhaseStatus = status
-    training, validation = spans.get(TRAINING), spans.get(VALIDATION)
+    training, validation = spans.get(TRAINING), spans.get(VALIDATION) or spans.get(REWARD)
     if training is None:
         return Phases(Phase(now, started, ended or started))
     return Phases(
@@ -68,7 +70,7 @@ def curve_spans(connection: Connection, tenant: str, job: str) -> dict[str, Span
     """Of the curves that matter here, those that were told."""
     mine: Any = (points.c.tenant == tenant) & (points.c.job == job) & points.c.step.is_not(None)
     found: dict[str, Span] = {}
-    for name in (TRAINING, VALIDATION):
+    for name in (TRAINING, VALIDATION, REWARD):
         of_curve = mine & (points.c.name == name)
         first, last = connection.execute(select(sql.min(points.c.time), sql.max(points.c.time)).where(of_curve)).one()
         if first is not None:

@@ -75,6 +75,8 @@ def train(spec: PreferenceTuning, given: Given, run: Run, seconds: float = SECON
         if learner.adapter is None:
             rounded(model)
         metrics = figures(before, _likelihoods(model, judged, learner, run), judged, spec.beta)
+        if metrics:
+            run.metric("validation_loss", metrics["validation_loss"], trainer.state.global_step)
         some = (judged or [_pair(row) for row in learning.select(range(min(SAMPLES, len(learning))))])[:SAMPLES]
         answers = [(one.prompt, one.chosen) for one in some]
         samples = [as_sample(*one) for one in answers]
