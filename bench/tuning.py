@@ -1,10 +1,11 @@
 """LoRA on the starter model by Craton's loop, against Hugging Face's Trainer and TRL's SFTTrainer as they are.
 
-    python -m bench tuning [--updates 5] [--batch 8]
+    python -m bench tuning [--updates 5] [--batch 8] [--against trainer trl trl-plain]
 
 The same base (dequantised once), adapter, samples, batches in the same order, rate and seed; each side in a process of
 its own. The other two are given tokens and labels of the answers alone, so that all three learn the same: their losses
-are printed beside each other and must agree. Tokens (without padding) a second are those of the updates after the
+are printed beside each other and must agree. TRL computes the values between layers again on the way back unless it
+is told not to; trl-plain is told. Tokens (without padding) a second are those of the updates after the
 first; a CPU-second does not count what other processes take. Memory is the process's peak.
 
 Goals: at least 1.3 times the tokens a second of both, less memory, the same losses.
@@ -20,6 +21,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +30,7 @@ from craton.training.tuning.given import Given
 
 ROOT = Path(__file__).parents[1]
 STARTER = ROOT / "build" / "starters" / "SmolLM2-135M-Instruct.Q4_1.gguf"
-LENGTH, RATE, SIDES = 512, 2e-4, ("craton", "trainer", "trl")
+LENGTH, RATE, RIVALS = 512, 2e-4, ("trainer", "trl", "trl-plain")
 
 
 Moment = tuple[float, float]
@@ -39,7 +41,8 @@ def main(given: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m bench tuning", description=__doc__)
     parser.add_argument("--updates", type=int, default=5)
     parser.add_argument("--batch", type=int, default=8)
-    parser.add_argument("--side", choices=SIDES, help=argparse.SUPPRESS)
+    parser.add_argument("--against", nargs="+", choices=RIVALS, default=RIVALS)
+    parser.add_argument("--side", choices=("craton", *RIVALS), help=argparse.SUPPRESS)
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     arguments = parser.parse_args(given)
     if arguments.side:
@@ -48,13 +51,15 @@ def main(given: list[str] | None = None) -> None:
     with tempfile.TemporaryDirectory(prefix="craton-bench-") as name:
         folder = Path(name)
         _prepare(folder)
-        found = {side: _measured(side, folder, arguments.updates, arguments.batch) for side in SIDES}
+        found = {
+            side: _measured(side, folder, arguments.updates, arguments.batch) for side in ("craton", *arguments.against)
+        }
     for side, figures in found.items():
         losses = " ".join(f"{loss:.3f}" for loss in figures["losses"])
         rates = f"{figures['rate']:7.1f} tokens/s {figures['cpu_rate']:7.1f} tokens/CPU-s"
-        print(f"{side:8} {rates} {figures['peak_mb']:6,} MB  losses {losses}")
+        print(f"{side:9} {rates} {figures['peak_mb']:6,} MB  losses {losses}")
     ours = found["craton"]
-    for side in SIDES[1:]:
+    for side in arguments.against:
         other = found[side]
         apart = max(abs(one - two) for one, two in zip(ours["losses"], other["losses"], strict=True))
         print(
@@ -120,7 +125,8 @@ def _side(side: str, folder: Path, updates: int, batch: int) -> dict[str, Any]:
             mine = [bool(one) for one in learned]
             labels = [int(token) if one else -100 for token, one in zip(ids, mine, strict=True)]
             rows.append({"input_ids": [int(token) for token in ids], "labels": labels, "completion_mask": mine})
-        losses, seconds = (_trainer if side == "trainer" else _trl)(model, tokenizer, rows, folder / side, batch)
+        rival: Any = {"trainer": _trainer, "trl": _trl, "trl-plain": partial(_trl, gradient_checkpointing=False)}[side]
+        losses, seconds = rival(model, tokenizer, rows, folder / side, batch)
     order = [one[0] for one in plan(corpus.lengths, LENGTH, 0, 0, packing=False)]
     tokens = sum(int(corpus.lengths[number]) for number in order[batch : updates * batch])
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
@@ -132,6 +138,7 @@ def _craton(model: Any, corpus: Any, folder: Path, updates: int, batch: int) -> 
     from craton.training.tuning.batches import LanguageLoss
     from craton.training.tuning.loop import Loop
     from craton.training.tuning.lora import adapted
+    from craton.training.tuning.stepping import Alone
     from tests.training.memory import MemoryRun
 
     class Timed(MemoryRun):
@@ -146,7 +153,8 @@ def _craton(model: Any, corpus: Any, folder: Path, updates: int, batch: int) -> 
     model = adapted(model, Lora())
     fit = TextFit(steps=updates, batch=batch, length=LENGTH, packing=False, warmup=0.0, schedule="constant")
     run = Timed(folder)
-    Loop(model, LanguageLoss(model, segments), fit, RATE, 0, run, settings="bench").run(corpus, None)
+    stepping = Alone(model, LanguageLoss(model, segments), fit, 0)
+    Loop(stepping, fit, RATE, 0, run, settings="bench").run(corpus, None)
     return [value for _, value in run.curves["training_loss"]], _between(times)
 
 
@@ -199,7 +207,9 @@ def _trainer(model: Any, tokenizer: Any, rows: list[Any], folder: Path, batch: i
     return _run(made)
 
 
-def _trl(model: Any, tokenizer: Any, rows: list[Any], folder: Path, batch: int) -> tuple[list[float], Moment]:
+def _trl(
+    model: Any, tokenizer: Any, rows: list[Any], folder: Path, batch: int, **more: Any
+) -> tuple[list[float], Moment]:
     import torch
     from datasets import Dataset
     from trl import SFTConfig, SFTTrainer
@@ -209,7 +219,8 @@ def _trl(model: Any, tokenizer: Any, rows: list[Any], folder: Path, batch: int) 
             return torch.utils.data.SequentialSampler(rows)
 
     kept = Dataset.from_list([{name: row[name] for name in ("input_ids", "completion_mask")} for row in rows])
-    arguments = SFTConfig(**_options(folder, batch), max_length=LENGTH)
+    # Unless told otherwise it learns every token of rows that are tokenised already, prompts too.
+    arguments = SFTConfig(**_options(folder, batch), max_length=LENGTH, completion_only_loss=True, **more)
     made = InOrder(model, arguments, train_dataset=kept, processing_class=tokenizer, peft_config=_peft_config())
     return _run(made)
 

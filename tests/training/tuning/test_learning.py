@@ -17,7 +17,7 @@ import torch
 from craton.core.errors import InvalidRequest
 from craton.training.tuning.attention import Segments
 from craton.training.tuning.base import load, look_at
-from craton.training.tuning.batches import LanguageLoss, batch_of
+from craton.training.tuning.batches import LanguageLoss, row_of
 from craton.training.tuning.conversations import read_conversation
 from craton.training.tuning.corpus import Corpus, gather, gather_blocks
 from craton.training.tuning.packing import plan
@@ -61,12 +61,12 @@ def test_the_loss_of_a_model_that_knows_nothing_is_the_logarithm_of_its_words(
     found = corpus(base, tmp_path)
     segments = Segments()
     assert segments.attach(model)
-    batch = batch_of(found, [0, 1, 2], CPU)
+    row = row_of(found, [0, 1, 2])
     answers = sum(int(found.sample(number)[1].sum()) for number in (0, 1, 2))
     with torch.no_grad():
-        loss = float(LanguageLoss(model, segments)(batch))
+        loss = float(LanguageLoss(model, segments)(row.batch(CPU)))
     assert loss == pytest.approx(answers * math.log(model.config.vocab_size), rel=1e-5)
-    assert batch.learned == answers < batch.tokens
+    assert row.counted == answers < row.tokens
 
 
 def test_samples_in_one_row_do_not_see_each_other(base: tuple[Any, Any], tiny: Path, tmp_path: Path) -> None:
@@ -83,7 +83,7 @@ def test_samples_in_one_row_do_not_see_each_other(base: tuple[Any, Any], tiny: P
         with torch.no_grad():
             expected += float(plain(input_ids=row, labels=labels).loss) * int(learned.sum())
     with torch.no_grad():
-        row_loss = float(LanguageLoss(model, segments)(batch_of(found, [0, 1, 2, 3], CPU)))
+        row_loss = float(LanguageLoss(model, segments)(row_of(found, [0, 1, 2, 3]).batch(CPU)))
     assert row_loss == pytest.approx(expected, rel=1e-5)
 
 

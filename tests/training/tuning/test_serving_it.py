@@ -50,7 +50,10 @@ def trained(run: Craton, document: dict[str, Any], tmp_path: Any) -> dict[str, A
 def test_a_model_from_nothing_answers_and_is_traced(
     run: Craton, server: RunningServer, bucket: str, tmp_path: Any
 ) -> None:
-    job = trained(run, specification(f"s3://{bucket}/cats/", output={"model": "acme/cats"}), tmp_path)
+    """Two processes train it, the second one a child of the job."""
+    document = specification(f"s3://{bucket}/cats/", output={"model": "acme/cats"})
+    document["train"]["processes"] = 2
+    job = trained(run, document, tmp_path)
     assert job["status"] == "succeeded", job["error"]
     metrics = job["result"]["metrics"]
     assert metrics["perplexity"] < metrics["perplexity_before"] / 3
@@ -59,8 +62,10 @@ def test_a_model_from_nothing_answers_and_is_traced(
         answer = client.post("/v1/chat/completions", json=body)
         assert answer.status_code == 200, answer.text
         assert answer.json()["choices"][0]["message"]["content"]
+        said = [event["message"] for event in client.get(f"/api/craton/v1/jobs/{job['id']}/events").json()["events"]]
         files = {one["rfilename"] for one in client.get("/api/models/acme/cats").json()["siblings"]}
     assert {"metrics.json", "specification.yaml", "README.md", "report/loss.png", "model-f16.gguf"} <= files
+    assert "2 processes share each step and the model's weights" in said
     assert job["id"] in run("trace", "acme/cats").stdout
 
 

@@ -17,6 +17,7 @@ pytest.importorskip("peft")
 pytest.importorskip("transformers")
 
 import torch
+from msgspec import structs
 
 from craton.core.errors import Damaged, InvalidRequest, Unsupported
 from craton.core.job import JobCancelled
@@ -31,10 +32,17 @@ from craton.training.specification.tuning import (
     TextFit,
     Tuned,
 )
-from craton.training.tuning import memory, training
+from craton.training.tuning import loop, memory, training
+from craton.training.tuning.attention import Segments
 from craton.training.tuning.base import load, look_at
+from craton.training.tuning.batches import LanguageLoss
+from craton.training.tuning.conversations import read_conversation
+from craton.training.tuning.corpus import gather
+from craton.training.tuning.loop import Loop
 from craton.training.tuning.lora import adapted
 from craton.training.tuning.results import write_adapter
+from craton.training.tuning.sampling import Sampler
+from craton.training.tuning.stepping import Alone
 from craton.training.tuning.training import train
 from craton.training.tuning.trial import Answer, Request, try_out
 from tests.training.memory import MemoryRun
@@ -253,9 +261,79 @@ def test_killed_it_goes_on_to_the_same_adapter(tiny: Path, tmp_path: Path) -> No
     assert "goes on after update" in (disturbed / "lines").read_text()
 
 
-@pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU here")
+def test_values_that_are_computed_again_give_the_same_numbers(tiny: Path, tmp_path: Path) -> None:
+    """train.checkpointing."""
+    kept, again = (tuned_on("cpu", tiny, tmp_path / str(on), checkpointing=on) for on in (False, True))
+    assert again == [pytest.approx(value, abs=1e-6) for value in kept]
+
+
+def tuned_on(device: str, tiny: Path, folder: Path, steps: int = 3, **changed: Any) -> list[float]:
+    """The losses of a few updates, by the loop itself."""
+    fit = structs.replace(FIT, steps=steps, accumulate=2, **changed)
+    run = memory_run(folder, tiny)
+    model, tokenizer = load(look_at(tiny, "tiny"))
+    segments = Segments()
+    segments.attach(model)
+    torch.manual_seed(0)
+    model = adapted(model, Lora())
+    if fit.checkpointing:
+        model.activation_checkpointing_enable({"use_reentrant": False})
+    sampler = Sampler(tokenizer)
+    samples = [sampler.conversation(read_conversation(pair)) for pair in pairs(40)]
+    corpus = gather(samples, folder, "train", 128)
+    stepping = Alone(model.to(device), LanguageLoss(model, segments), fit, 0)
+    Loop(stepping, fit, 2e-2, 0, run, settings=device).run(corpus, None)
+    return [value for _, value in run.curves["training_loss"]]
+
+
+GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU here")
+
+
+@GPU
 def test_on_a_gpu_it_learns_in_bfloat16(tiny: Path, tmp_path: Path) -> None:
     run = memory_run(tmp_path / "run", tiny)
     trained = train(FineTuning(data=DATA, base="tiny", train=FIT), given(pairs(40)), run)
     assert run.parameters["precision"] == "bfloat16"
     assert trained.metrics["validation_loss"] < trained.metrics["validation_loss_before"] - 0.5
+
+
+@GPU
+@pytest.mark.parametrize("checkpointing", [False, True])
+def test_a_gpu_in_bfloat16_learns_what_a_cpu_learns(checkpointing: bool, tiny: Path, tmp_path: Path) -> None:
+    """With accumulation, and with values computed again on the way back: the curves agree within bfloat16's noise."""
+    there = tuned_on("cuda", tiny, tmp_path / "gpu", 12, precision="bfloat16", checkpointing=checkpointing)
+    here = tuned_on("cpu", tiny, tmp_path / "cpu", 12, precision="float32")
+    assert there == [pytest.approx(value, abs=0.05) for value in here]
+
+
+@GPU
+def test_stopped_on_a_gpu_it_goes_on_to_the_same_numbers(
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """With dropout, whose random numbers are the GPU's own there."""
+    whole, first, rest = (memory_run(tmp_path / name, tiny) for name in ("whole", "parted", "parted"))
+
+    def stop() -> None:
+        if len(first.curves["training_loss"]) == 5:
+            raise JobCancelled
+
+    spec: Tuned = FineTuning(data=DATA, base="tiny", train=FIT, lora=Lora(dropout=0.1))
+    train(spec, given(pairs(40)), whole)
+    first.stop = stop
+    for name in ("SECONDS", "TIMES"):
+        monkeypatch.setattr(loop, name, 0.0)
+    with pytest.raises(JobCancelled):
+        train(spec, given(pairs(40)), first)
+    train(spec, given(pairs(40)), rest)
+    assert rest.curves["training_loss"] == [
+        (step, pytest.approx(value, abs=1e-3)) for step, value in whole.curves["training_loss"]
+    ]
+
+
+@GPU
+def test_what_a_gpu_cannot_hold_is_refused_with_the_numbers(
+    tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "mem_get_info", lambda: (1 << 10, 1 << 20))
+    with pytest.raises(InvalidRequest, match=r"GB of memory on each GPU and 0\.0 GB are free"):
+        train(FineTuning(data=DATA, base="tiny", train=FIT), given(pairs(4)), memory_run(tmp_path / "run", tiny))

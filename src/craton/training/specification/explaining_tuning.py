@@ -51,5 +51,7 @@ def _lines(spec: Tuned, pinned: Pinned) -> Iterator[Line]:
     size = f"{fit.batch * fit.accumulate} sequences of at most {fit.length:,} tokens an update"
     packed = ", several samples in one" if fit.packing else ""
     yield Line("training", f"{end}, {size}{packed}, {fit.schedule} rate", "train")
+    if fit.processes > 1:
+        yield Line("processes", f"{fit.processes}, which share each step and the weights", "train.processes")
     yield Line("seed", str(spec.seed), "seed: of the order, the split and what is drawn")
     yield from judging(spec)

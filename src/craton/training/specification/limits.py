@@ -27,6 +27,7 @@ RANGES: dict[str, tuple[float, float]] = {
     "train.clip": (1e-4, 1e4),
     "train.length": (8, 131072),
     "train.patience": (1, 1000),
+    "train.processes": (1, 64),
     "lora.rank": (1, 512),
     "lora.alpha": (0.01, 10_000),
     "lora.dropout": (0.0, 0.9),
@@ -63,6 +64,13 @@ def check_ranges(spec: Tuned) -> None:
         raise InvalidRequest("0 would let it go anywhere: above 0 to 100", "beta")
     if isinstance(spec, RewardTuning | PreferenceTuning) and spec.train.patience is not None:
         raise InvalidRequest("this method has no validations on the way that it could wait for", "train.patience")
+    if isinstance(spec, RewardTuning | PreferenceTuning) and spec.train.processes > 1:
+        raise InvalidRequest("this method runs in one process", "train.processes")
+    if spec.train.processes > spec.train.batch:
+        raise InvalidRequest(
+            f"{spec.train.batch} sequences a step (train.batch) cannot be shared by {spec.train.processes}",
+            "train.processes",
+        )
     if not spec.lora.modules:
         raise InvalidRequest("names no part of the layers", "lora.modules")
     if isinstance(spec, Pretraining):

@@ -39,11 +39,13 @@ class Lora(Part, frozen=True):
 
 
 class TextFit(Part, frozen=True):
-    """How a language model is trained. steps, where given, is the end instead of epochs. batch: sequences a step and
-    device; accumulate: steps to one update. learning_rate: None for the method's usual. warmup: share of all updates,
+    """How a language model is trained. steps, where given, is the end instead of epochs. batch: sequences a step;
+    accumulate: steps to one update. learning_rate: None for the method's usual. warmup: share of all updates,
     or from 1 on their number. length: tokens of the longest sequence. packing: short samples share a sequence, and do
     not see each other. patience: validations without a better loss until it stops, None for never. precision: "auto" is
-    bfloat16 where the hardware computes in it.
+    bfloat16 where the hardware computes in it. checkpointing: values between the layers are computed again on the way
+    back instead of being kept (Chen et al., 2016, arXiv 1604.06174): a third slower, far less memory. processes: that
+    share each step, and the model's weights among them, on nodes of a cluster or as children here.
     """
 
     epochs: float = 1.0
@@ -59,6 +61,8 @@ class TextFit(Part, frozen=True):
     packing: bool = True
     patience: int | None = None
     precision: Literal["auto", "bfloat16", "float32"] = "auto"
+    checkpointing: bool = False
+    processes: int = 1
 
 
 class Tuned(Part, frozen=True, kw_only=True, tag_field="method"):

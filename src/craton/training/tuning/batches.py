@@ -6,9 +6,11 @@ are computed only where an answer is predicted.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from craton.children.frames import Frame
 from craton.training.tuning.attention import Segments
 from craton.training.tuning.corpus import Corpus
 
@@ -27,27 +29,46 @@ class Batch:
     wanted: Tensor
     lengths: list[int]
 
+
+class Row(Frame, frozen=True):
+    """The same as bytes (int32; 0 or 1), which any process makes its batch of. Samples lie one after the other."""
+
+    ids: bytes
+    learned: bytes
+    lengths: list[int]
+
     @property
     def tokens(self) -> int:
         return sum(self.lengths)
 
     @property
-    def learned(self) -> int:
-        return len(self.wanted)
+    def counted(self) -> int:
+        """Tokens that are learned."""
+        return self.learned.count(1)
+
+    def batch(self, device: torch.device) -> Batch:
+        import numpy as np
+        import torch
+
+        ids = np.frombuffer(self.ids, np.int32).astype(np.int64)
+        positions = np.concatenate([np.arange(length) for length in self.lengths])
+        after = np.flatnonzero(np.frombuffer(self.learned, np.uint8))  # never the first: the one before is its own
+        rows = [torch.from_numpy(row).to(device) for row in (ids, positions, after - 1, ids[after])]
+        return Batch(rows[0][None], rows[1][None], rows[2], rows[3], self.lengths)
 
 
-def batch_of(corpus: Corpus, numbers: list[int], device: torch.device) -> Batch:
+def row_of(corpus: Corpus, numbers: list[int]) -> Row:
     import numpy as np
-    import torch
 
     samples = [corpus.sample(number) for number in numbers]
-    ids = np.concatenate([ids for ids, _ in samples]).astype(np.int64)
-    learned = np.concatenate([learned for _, learned in samples])
-    lengths = [len(ids) for ids, _ in samples]
-    positions = np.concatenate([np.arange(length) for length in lengths])
-    after = np.flatnonzero(learned)  # never the first of a sample, so the token before is its own
-    rows = [torch.from_numpy(row).to(device) for row in (ids, positions, after - 1, ids[after])]
-    return Batch(rows[0][None], rows[1][None], rows[2], rows[3], lengths)
+    ids = np.concatenate([ids for ids, _ in samples]).astype(np.int32)
+    learned = np.concatenate([learned for _, learned in samples]).astype(np.uint8)
+    return Row(ids.tobytes(), learned.tobytes(), [len(ids) for ids, _ in samples])
+
+
+def joined(rows: Sequence[Row]) -> Row:
+    lengths = [length for row in rows for length in row.lengths]
+    return Row(b"".join(row.ids for row in rows), b"".join(row.learned for row in rows), lengths)
 
 
 class LanguageLoss:

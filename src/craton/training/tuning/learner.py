@@ -21,7 +21,7 @@ from craton.training.specification.tuning import TextFit, Tuned
 from craton.training.tuning.base import Base, load, open_base
 from craton.training.tuning.given import Given
 from craton.training.tuning.lora import adapter_size, config_of
-from craton.training.tuning.memory import check_weights
+from craton.training.tuning.memory import Shared, check_weights
 from craton.training.tuning.precision import device_of, settled
 from craton.training.tuning.results import write_adapter, write_whole
 from craton.training.tuning.trial import Request, try_out
@@ -29,7 +29,8 @@ from craton.training.tuning.trial import Request, try_out
 if TYPE_CHECKING:
     from datasets import Dataset
 
-SECONDS = 60.0  # between checkpoints, and at least twenty times what one takes
+SECONDS = 60.0  # between checkpoints
+TIMES = 20.0  # and at least so often what one takes
 WHOLE = "whole"  # a checkpoint's last file
 PREFIX = "checkpoint-"
 
@@ -56,7 +57,7 @@ def begin(spec: Tuned, given: Given, run: Run) -> Learner:
 
     base = open_base(run, given.base)
     size, lora = base.parameters, spec.tune == "lora"
-    check_weights(size, adapter_size(size) if lora else size, run)
+    check_weights(size, adapter_size(size) if lora else size, run, Shared(gpu=device_of().type == "cuda"))
     run.log(f"loading {spec.base}: {size:,} weights, stored as {base.stored}")
     model, tokenizer = load(base)
     torch.manual_seed(spec.seed)
@@ -83,7 +84,8 @@ def arguments(spec: Tuned, learner: Learner, rate: float, folder: Path) -> dict[
         "bf16": fit.precision == "bfloat16",
         "use_cpu": cpu,
         "dataloader_pin_memory": not cpu,
-        "gradient_checkpointing": False,
+        "gradient_checkpointing": fit.checkpointing,
+        "gradient_checkpointing_kwargs": {"use_reentrant": False},
         "logging_steps": 1,
         "logging_nan_inf_filter": False,
         "save_strategy": "no",  # when it is time, as `told` says
@@ -137,7 +139,7 @@ def told(run: Run, names: Mapping[str, str], seconds: float = SECONDS) -> Any:
 
         def on_step_end(self, args: Any, state: Any, control: Any, **_: Any) -> None:
             run.progress(state.global_step, state.max_steps, "updates")
-            due = time.monotonic() - self._saved > max(seconds, 20 * self._took)
+            due = time.monotonic() - self._saved > max(seconds, TIMES * self._took)
             control.should_save = due or state.global_step >= state.max_steps
             self._saving = time.monotonic()
 

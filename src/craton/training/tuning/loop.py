@@ -9,17 +9,17 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, nullcontext
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from craton.core.errors import InvalidRequest
 from craton.training.methods.deep.checkpoints import Checkpoints, Position, part, restore_optimizer
 from craton.training.protocol import Run
 from craton.training.specification.tuning import TextFit
-from craton.training.tuning.batches import LanguageLoss, batch_of
+from craton.training.tuning.batches import Row, row_of
 from craton.training.tuning.corpus import Corpus
 from craton.training.tuning.packing import Sequence, plan
 from craton.training.tuning.schedules import factor
+from craton.training.tuning.stepping import Stepping
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -37,8 +37,7 @@ class Loop:
 
     def __init__(
         self,
-        model: Any,
-        loss: LanguageLoss,
+        stepping: Stepping,
         fit: TextFit,
         rate: float,
         seed: int,
@@ -47,13 +46,8 @@ class Loop:
         settings: str,
     ) -> None:
         """rate: the largest learning rate. settings: tells this run's checkpoint from another's."""
-        import torch
-
-        self._model, self._loss, self._fit, self._rate, self._seed, self._run = model, loss, fit, rate, seed, run
+        self._stepping, self._fit, self._rate, self._seed, self._run = stepping, fit, rate, seed, run
         self._saved, self._took = time.monotonic(), 0.0
-        self._weights = {name: value for name, value in model.named_parameters() if value.requires_grad}
-        self._device = next(iter(self._weights.values())).device
-        self._optimizer = torch.optim.AdamW(self._weights.values(), lr=rate, weight_decay=fit.weight_decay)
         self._checkpoints = Checkpoints(run.folder)
         self._position = Position(settings=settings)
         self._best: dict[str, Tensor] | None = None
@@ -62,8 +56,6 @@ class Loop:
 
     def run(self, train: Corpus, validation: Corpus | None) -> Position:
         """Raises InvalidRequest when the loss diverges, and what `Run.check` raises."""
-        import torch
-
         at, fit = self._position, self._fit
         per_update = fit.batch * fit.accumulate
         first = plan(train.lengths, fit.length, self._seed, 0, packing=fit.packing)
@@ -78,33 +70,31 @@ class Loop:
             if at.step >= total or self._patience_is_out():
                 break
             self._run.check()
-            for group in self._optimizer.param_groups:
-                group["lr"] = self._rate * factor(fit.schedule, at.step, total, fit.warmup)
-            value = self._update(train, update)
+            rate = self._rate * factor(fit.schedule, at.step, total, fit.warmup)
+            value = self._update(train, update, rate)
             at.step += 1
-            self._tell(value, at.step, total, per_epoch)
+            self._tell(value, rate, at.step, total, per_epoch)
             if validation is not None and (at.step % every == 0 or at.step == total):
                 self._judge(validation, at.step)
             if at.step == total or time.monotonic() - self._saved > max(SECONDS, TIMES * self._took):
                 self._save()
         if self._best is not None:
-            with torch.no_grad():
-                for name, kept in self._best.items():
-                    self._weights[name].copy_(kept)
+            self._stepping.put(self._best)
         return self._position
 
     def measure(self, corpus: Corpus) -> float:
         """The mean loss of its learned tokens."""
-        import torch
+        count = 0
 
-        self._model.eval()
-        total, count = 0.0, 0
-        with torch.no_grad(), self._precision():
+        def rows() -> Iterator[Row]:
+            nonlocal count
             for numbers in _in_rows(corpus, self._fit.length):
                 self._run.check()
-                batch = batch_of(corpus, numbers, self._device)
-                total += float(self._loss(batch))
-                count += batch.learned
+                row = row_of(corpus, numbers)
+                count += row.counted
+                yield row
+
+        total = self._stepping.losses(rows())
         return total / max(1, count)
 
     def _updates(self, train: Corpus, done: int, per_update: int) -> Iterator[list[Sequence]]:
@@ -118,35 +108,22 @@ class Loop:
                 number += 1
             epoch += 1
 
-    def _update(self, train: Corpus, sequences: list[Sequence]) -> float:
-        import torch
-
-        self._model.train()
-        self._optimizer.zero_grad(set_to_none=True)
+    def _update(self, train: Corpus, sequences: list[Sequence], rate: float) -> float:
         size = self._fit.batch
-        batches = [
-            batch_of(train, [number for one in sequences[start : start + size] for number in one], self._device)
-            for start in range(0, len(sequences), size)
-        ]
-        learned = sum(batch.learned for batch in batches)
-        value = 0.0
-        for batch in batches:
-            with self._precision():
-                loss = self._loss(batch) / learned
-            loss.backward()  # type: ignore[no-untyped-call]
-            value += float(loss.detach())
-            self._tokens += batch.tokens
+        rows = [row_of(train, sequence) for sequence in sequences]
+        steps = [rows[start : start + size] for start in range(0, len(rows), size)]
+        value = self._stepping.gradients(steps, self._position.step)
+        self._tokens += sum(row.tokens for row in rows)
         self._stop_if_diverged(value)
-        torch.nn.utils.clip_grad_norm_(self._weights.values(), self._fit.clip)
-        self._optimizer.step()
+        self._stepping.step(rate)
         return value
 
-    def _tell(self, value: float, step: int, total: int, per_epoch: int) -> None:
+    def _tell(self, value: float, rate: float, step: int, total: int, per_epoch: int) -> None:
         run, at = self._run, self._position
         lowest = at.loss or value
         at.loss = min(lowest, value)
         run.metric("training_loss", value, step)
-        run.metric("learning_rate", float(self._optimizer.param_groups[0]["lr"]), step)
+        run.metric("learning_rate", rate, step)
         run.metric("epoch", step / per_epoch, step)
         run.metric("tokens_per_second", self._tokens / max(time.monotonic() - self._began, 1e-9), step)
         run.progress(step, total, "updates")
@@ -160,7 +137,7 @@ class Loop:
         if at.best is None or value < at.best:
             at.best, at.best_epoch = value, at.epoch
             if self._fit.patience is not None:
-                self._best = {name: weight.detach().clone() for name, weight in self._weights.items()}
+                self._best = {name: weight.detach().clone() for name, weight in self._stepping.weights().items()}
 
     def _patience_is_out(self) -> bool:
         at, patience = self._position, self._fit.patience
@@ -180,34 +157,20 @@ class Loop:
             "train.learning_rate",
         )
 
-    def _precision(self) -> AbstractContextManager[Any]:
-        """bfloat16 has the range of float32, so no loss needs to be scaled (Kalamkar et al., 2019)."""
-        import torch
-
-        half = self._fit.precision == "bfloat16"
-        return torch.autocast(self._device.type, dtype=torch.bfloat16) if half else nullcontext()
-
     def _save(self) -> None:
-        import torch
-
         began = time.monotonic()
-        generators = {"torch": torch.get_rng_state()}
-        self._checkpoints.save(self._position, self._weights, self._best, self._optimizer, generators)
+        stepping = self._stepping
+        self._checkpoints.save(self._position, stepping.weights(), self._best, stepping.optimizer, {})
         self._saved, self._took = time.monotonic(), time.monotonic() - began
 
     def _resume(self) -> None:
-        import torch
-
         found = self._checkpoints.load(self._position.settings)
         if found is None:
             return
         self._position, tensors, groups = found
-        with torch.no_grad():
-            for name, value in part(tensors, "model").items():
-                self._weights[name].copy_(value)
+        self._stepping.put(part(tensors, "model"))
         self._best = part(tensors, "best") or None
-        restore_optimizer(self._optimizer, tensors, groups)
-        torch.set_rng_state(part(tensors, "random")["torch"])
+        restore_optimizer(self._stepping.optimizer, tensors, groups)
         self._run.log(f"goes on after update {self._position.step}")
         for line in self._position.history:  # what the killed process may not have written
             for name in ("training_loss", "validation_loss"):

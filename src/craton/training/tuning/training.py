@@ -13,7 +13,7 @@ import msgspec
 from craton.training.methods.deep.checkpoints import Position
 from craton.training.methods.drawing import curves
 from craton.training.protocol import Figure, Run, Trained
-from craton.training.specification.tuning import FineTuning, Pretraining, Tuned
+from craton.training.specification.tuning import FineTuning, Pretraining, TextFit, Tuned
 from craton.training.tuning.attention import Segments
 from craton.training.tuning.base import Base, load, open_base
 from craton.training.tuning.batches import LanguageLoss
@@ -23,26 +23,46 @@ from craton.training.tuning.corpus import Corpus, gather, gather_blocks
 from craton.training.tuning.given import Given
 from craton.training.tuning.loop import Loop
 from craton.training.tuning.lora import adapted, adapter_size
-from craton.training.tuning.memory import check_steps, check_weights
+from craton.training.tuning.memory import Shared, check_steps, check_weights
 from craton.training.tuning.precision import device_of, settled
 from craton.training.tuning.records import Record, good
-from craton.training.tuning.results import rounded, write_adapter, write_whole
+from craton.training.tuning.results import write_adapter, write_whole
 from craton.training.tuning.sampling import Sampler
+from craton.training.tuning.stepping import Alone, Stepping
+from craton.training.tuning.together.gathering import gathered
+from craton.training.tuning.together.group import Group, Scattered
+from craton.training.tuning.together.leading import Together
 from craton.training.tuning.trial import SAMPLES, Request, try_out
 
 RATES = {"lora": 2e-4, "full": 2e-5, "pretraining": 1e-3}
 """The largest learning rate where none is given."""
 
+LOST = 3  # times that a helper may be, until the run fails
+
 
 def train(spec: Tuned, given: Given, run: Run) -> Trained:
-    """Raises InvalidRequest for records, settings and bases that do not do, and what `Run` and the loop raise."""
-    with tempfile.TemporaryDirectory(prefix="craton-tokens-") as place:
-        return _Tuning(spec, given, run, Path(place)).train()
+    """Raises InvalidRequest for records, settings and bases that do not do, what `Run` and the loop raise, and
+    Scattered where helpers are lost again and again."""
+    for again in range(LOST, -1, -1):
+        try:
+            with (
+                tempfile.TemporaryDirectory(prefix="craton-tokens-") as place,
+                gathered(run, spec.train.processes) as group,
+            ):
+                return _Tuning(spec, given, run, Path(place), group).train()
+        except Scattered:
+            if not again:
+                raise
+            run.warn("A process was lost, and its part of the model: the run goes on from its last checkpoint.")
+    raise AssertionError
 
 
 class _Tuning:
-    def __init__(self, spec: Tuned, given: Given, run: Run, folder: Path) -> None:
+    def __init__(self, spec: Tuned, given: Given, run: Run, folder: Path, group: Group | None) -> None:
+        """group: of the processes that share the work; None for this one alone."""
         self._spec, self._given, self._run, self._folder = spec, given, run, folder
+        self._group = group
+        self._shared = Shared(gpu=device_of().type == "cuda") if group is None else group.shared
         self._lora = spec.tune == "lora" and not isinstance(spec, Pretraining)
         self._base: Base | None = None
 
@@ -60,43 +80,51 @@ class _Tuning:
         segments.attach(model)
         if self._lora:
             model = adapted(model, spec.lora)
-        device = device_of()
-        model.to(device)
         trained = sum(weight.numel() for weight in model.parameters() if weight.requires_grad)
         run.parameter("trained_weights", trained)
         run.parameter("precision", fit.precision)
         tokens = min(learning.tokens, fit.batch * (fit.length if fit.packing else int(learning.lengths.max())))
-        check_steps(model, trained, tokens, round(tokens * learning.learned), run)
-        loss = LanguageLoss(model, segments)
+        check_steps(model, trained, tokens, round(tokens * learning.learned), fit, run, self._shared)
+        stepping = self._stepping(model, segments, fit)
+        del model  # several processes have other ones
         rate = fit.learning_rate or RATES["pretraining" if isinstance(spec, Pretraining) else spec.tune]
         settings = msgspec.json.encode((spec, self._given.base)).decode()
-        loop = Loop(model, loss, fit, rate, spec.seed, run, settings=settings)
+        loop = Loop(stepping, fit, rate, spec.seed, run, settings=settings)
         before = loop.measure(held) if len(held) else None
         at = loop.run(learning, held if len(held) else None)
         if not self._lora:
-            rounded(model)
+            stepping.round_off()
         metrics = _figures(before, loop.measure(held) if len(held) else None)
-        figures = [loss_figure(at)]
+        few = (held if len(held) else learning).first(SAMPLES)
+        expected = loop.measure(few)
         folder = Path(tempfile.mkdtemp(prefix="craton-tuned-"))
-        self._write(model, tokenizer, folder)
-        judged = held if len(held) else learning
-        self._try_out(folder, judged, loop)
+        self._write(stepping.whole(), tokenizer, folder)
+        self._try_out(folder, few, expected)
         bases = (self._given.base,) if self._given.base else ()
-        return Trained(None, metrics, figures, self._notes(learning, held, at), folder, bases)
+        return Trained(None, metrics, [loss_figure(at)], self._notes(learning, held, at), folder, bases)
+
+    def _stepping(self, model: Any, segments: Segments, fit: TextFit) -> Stepping:
+        spec = self._spec
+        if self._group is not None:
+            return Together(model, segments, fit, spec.seed, self._group, spec.lora if self._lora else None)
+        if fit.checkpointing:
+            model.activation_checkpointing_enable({"use_reentrant": False})
+        model.to(device_of())
+        return Alone(model, LanguageLoss(model, segments), fit, spec.seed)
 
     def _begin(self) -> tuple[Any, Any]:
         """The model that learns, and its tokenizer."""
         spec, run = self._spec, self._run
         if isinstance(spec, Pretraining):
             size = parameters_of(spec.model)
-            check_weights(size, size, run)
+            check_weights(size, size, run, self._shared)
             run.log("learning a tokenizer from the texts")
             texts = good(self._given.train(), read_plain)
             tokenizer = learn_tokenizer(_checked(texts, run), spec.model.vocabulary, run.folder)
             return make_model(spec.model, tokenizer), tokenizer
         self._base = open_base(run, self._given.base)
         size = self._base.parameters
-        check_weights(size, adapter_size(size) if self._lora else size, run)
+        check_weights(size, adapter_size(size) if self._lora else size, run, self._shared)
         run.log(f"loading {spec.base}: {size:,} weights, stored as {self._base.stored}")
         return load(self._base)
 
@@ -137,14 +165,13 @@ class _Tuning:
         else:
             write_whole(model, tokenizer, folder)
 
-    def _try_out(self, folder: Path, held: Corpus, loop: Loop) -> None:
+    def _try_out(self, folder: Path, few: Corpus, expected: float) -> None:
         import torch
 
-        few = held.first(SAMPLES)
         samples = [(ids.tolist(), learned.tolist()) for ids, learned in (few.sample(n) for n in range(len(few)))]
         base = "" if self._base is None or not self._lora else str(self._base.folder)
         request = Request(str(folder), base, samples, torch.get_num_threads())
-        answer = try_out(request, loop.measure(few), rough=self._rough())
+        answer = try_out(request, expected, rough=self._rough())
         self._run.log(f"loaded again in a fresh process: the same loss ({answer.loss:.4f}) on {len(samples)} samples")
 
     def _rough(self) -> bool:

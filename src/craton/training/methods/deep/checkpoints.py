@@ -8,7 +8,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from craton.core.errors import Damaged
 
@@ -18,6 +18,14 @@ if TYPE_CHECKING:
     Tensors = dict[str, torch.Tensor]
 
 FILE = "checkpoint.safetensors"
+
+
+class Stateful(Protocol):
+    """As torch's optimizers have it."""
+
+    def state_dict(self) -> dict[str, Any]: ...
+
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None: ...
 
 
 @dataclass(slots=True)
@@ -46,7 +54,7 @@ class Checkpoints:
         position: Position,
         model: Mapping[str, torch.Tensor],
         best: Mapping[str, torch.Tensor] | None,
-        optimizer: torch.optim.Optimizer,
+        optimizer: Stateful,
         generators: Mapping[str, torch.Tensor],
     ) -> None:
         """generators: the states of the random numbers. Raises OSError on a full disk; the earlier file stays."""
@@ -94,7 +102,7 @@ def part(tensors: Tensors, prefix: str) -> Tensors:
     return {name.removeprefix(f"{prefix}."): value for name, value in tensors.items() if name.startswith(f"{prefix}.")}
 
 
-def restore_optimizer(optimizer: torch.optim.Optimizer, tensors: Tensors, groups: list[dict[str, Any]]) -> None:
+def restore_optimizer(optimizer: Stateful, tensors: Tensors, groups: list[dict[str, Any]]) -> None:
     state: dict[int, dict[str, torch.Tensor]] = {}
     for name, value in part(tensors, "optimizer").items():
         number, _, key = name.partition(".")

@@ -1,0 +1,1 @@
+"""Several processes that tune one model, of which each holds a part."""
