@@ -12,6 +12,8 @@ from craton.training.specification.gates import read_gate
 from craton.training.specification.methods import (
     Classification,
     Clustering,
+    Ensemble,
+    Member,
     Online,
     Reduction,
     Reinforcement,
@@ -74,6 +76,9 @@ def _data(data: Data, named: str, features: Mapping[str, Feature], rows: int | N
         yield Line("features", _some(names), "all columns but the target, the dropped and the sensitive one")
     if data.text:
         yield Line("embedded", _some(data.text), "data.text")
+    if data.pictures:
+        size = f"{data.pictures.height} x {data.pictures.width} pixels"
+        yield Line("pictures", f"{size}, {'grey' if data.pictures.channels == 1 else 'in colour'}", "data.pictures")
     if data.sensitive:
         yield Line("compared", data.sensitive, "data.sensitive: its groups are compared for fairness")
 
@@ -102,6 +107,8 @@ def _split(spec: Specification, data: Data, rows: int | None, own_test: int | No
 def _model(spec: Specification) -> Iterator[Line]:
     params = ", ".join(f"{name}={value!r}" for name, value in spec.model.params.items())
     yield Line("model", f"{spec.model.use}({params})", "model; its parameters go to the library unchanged")
+    if isinstance(spec, Ensemble):
+        yield Line("members", ", ".join(map(_member, spec.members)), "members")
     yield Line("seed", str(spec.seed), "seed: of the split and of everything that the library draws")
     search = getattr(spec, "search", None)
     if search is not None:
@@ -114,6 +121,13 @@ def _model(spec: Specification) -> Iterator[Line]:
         if spec.calibrate is not None:
             how = f"{spec.calibrate}, fitted by cross-validation on the training rows"
             yield Line("calibration", how, "calibrate")
+
+
+def _member(member: Member) -> str:
+    if member.hub:
+        return f"the model {member.hub}"
+    columns = "" if member.features is None else f" of {_some(member.features)}"
+    return " ".join(part for part in (member.method, member.use) if part) + columns
 
 
 def judging(spec: Specification | Tuned) -> Iterator[Line]:

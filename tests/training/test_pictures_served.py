@@ -77,15 +77,18 @@ def test_a_folder_of_pictures_becomes_a_model_that_is_asked_with_files(
     larger = Image.open(some[0]).resize((40, 40))
     target = io.BytesIO()
     larger.convert("RGB").save(target, "JPEG")
-    files = [path.read_bytes() for path in some] + [target.getvalue()]
-    rows = [{"image": base64.b64encode(content).decode()} for content in files]
+    contents = [path.read_bytes() for path in some] + [target.getvalue()]
+    rows = [{"image": base64.b64encode(content).decode()} for content in contents]
     with server.client() as client:
         answer = client.post("/v1/models/acme/reader/predict", json={"rows": rows})
         assert answer.status_code == 200, answer.text
         said = answer.json()
+        files = {"name": "image", "shape": [4], "datatype": "BYTES", "data": [row["image"] for row in rows]}
+        tensors = client.post("/v2/models/acme/reader/infer", json={"inputs": [files]}).json()
         wrong = client.post("/v1/models/acme/reader/predict", json={"rows": [rows[0], {"image": "bm8gcGljdHVyZQ=="}]})
         signature = json.loads(client.get("/acme/reader/resolve/main/signature.json", follow_redirects=True).content)
-    assert json.dumps(said).count('"two"') >= 3
+    assert said["outputs"]["prediction"].count("two") >= 3
+    assert tensors["outputs"][0]["data"] == said["outputs"]["prediction"]
     assert wrong.status_code == 400
     assert "row 1, column 'image': it is no picture" in wrong.text
     assert signature["inputs"]["properties"]["image"]["anyOf"][0]["contentEncoding"] == "base64"
