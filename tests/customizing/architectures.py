@@ -12,6 +12,7 @@ from typing import Any
 import openai
 from huggingface_hub import HfApi, InferenceClient
 
+from craton.formats.conversion.vocabulary import chat_template
 from tests.customizing.clients import ROLE, Clients, wait
 from tests.tiny_models import CHAT, TEXT, build
 
@@ -96,33 +97,42 @@ class Workshop:
         api = HfApi(endpoint=self.url, token=self.clients.token)
         return Path(api.snapshot_download(f"custom/tuned-{name.replace('_', '-')}", cache_dir=self.folder / "cache"))
 
+    def push(self, repo: str, folder: Path) -> str:
+        """A private repository of the tenant's."""
+        api = HfApi(endpoint=self.url, token=self.clients.token)
+        api.create_repo(repo, private=True)
+        api.upload_folder(repo_id=repo, folder_path=folder)
+        return repo
+
     def difference(self, model: str, name: str, original: Any) -> tuple[float, int]:
         """The largest difference of log-probabilities to the original's, and of how many tokens: the likeliest 20 after
         each of a few prompts."""
         import torch
         from tokenizers import Tokenizer
 
+        templated = "im_start" in chat_template(self.folder / name)  # others are asked past their template
         tokenizer = Tokenizer.from_file(str(self.folder / name / "tokenizer.json"))
         words = [tokenizer.decode([number], skip_special_tokens=False) for number in range(tokenizer.get_vocab_size())]
         worst, compared = 0.0, 0
         for said in SAID:
-            ids = tokenizer.encode(f"<|im_start|>user\n{said}<|im_end|>\n<|im_start|>assistant\n").ids
+            prompt = f"<|im_start|>user\n{said}<|im_end|>\n<|im_start|>assistant\n" if templated else said
+            ids = tokenizer.encode(prompt).ids
             with torch.no_grad():
                 expected = torch.log_softmax(original(torch.tensor([ids])).logits[0, -1], -1).tolist()
-            for text, told in self._likeliest(model, said):
+            for text, told in (self._likeliest if templated else self._continued)(model, said):
                 places = [number for number, word in enumerate(words) if word == text]
                 if len(places) == 1:
                     worst, compared = max(worst, abs(told - expected[places[0]])), compared + 1
         return worst, compared
 
-    def embed(self, name: str, text: str) -> list[float]:
+    def embed(self, model: str, text: str) -> list[float]:
         body = json.dumps({"inputText": text})
-        answer = self.clients.runtime.invoke_model(modelId=self.named(name), body=body)
+        answer = self.clients.runtime.invoke_model(modelId=model, body=body)
         return list(json.loads(answer["body"].read())["embedding"])
 
-    def classify(self, name: str, text: str) -> dict[str, float]:
+    def classify(self, model: str, text: str) -> dict[str, float]:
         """Label -> score."""
-        with InferenceClient(f"{self.url}/models/{self.named(name)}", token=self.clients.token) as client:
+        with InferenceClient(f"{self.url}/models/{model}", token=self.clients.token) as client:
             return {one.label: one.score for one in client.text_classification(text, top_k=10)}
 
     def rerank(self, name: str, query: str, texts: Sequence[str]) -> dict[int, float]:
@@ -157,6 +167,35 @@ class Workshop:
         assert told.content
         return [(one.token, one.logprob) for one in told.content[0].top_logprobs if math.isfinite(one.logprob)]
 
+    def _continued(self, model: str, said: str) -> Sequence[tuple[str, float]]:
+        with openai.OpenAI(base_url=f"{self.url}/v1", api_key=self.clients.token) as client:
+            answer = client.completions.create(
+                model=model, prompt=said, max_tokens=1, logprobs=20, temperature=0, logit_bias={FORCED: 100}
+            )
+        told = answer.choices[0].logprobs
+        assert told is not None
+        assert told.top_logprobs
+        return list(told.top_logprobs[0].items())
+
+
+def lora(model: Any, parts: Sequence[str], folder: Path, base: str, task: str = "CAUSAL_LM") -> Any:
+    """PEFT's model, its adapter drawn by chance and saved, for the base of this name."""
+    import peft
+    import torch
+
+    across = type(model).__name__.startswith("GPT2")
+    config = peft.LoraConfig(r=4, target_modules=list(parts), task_type=task, fan_in_fan_out=across)
+    adapted = peft.get_peft_model(model, config)
+    torch.manual_seed(3)
+    with torch.no_grad():
+        for name, weight in adapted.named_parameters():
+            if "lora_B" in name or "modules_to_save" in name:
+                weight.normal_(0, 0.05)
+    adapted.save_pretrained(folder)
+    written = json.loads((folder / "adapter_config.json").read_text())
+    (folder / "adapter_config.json").write_text(json.dumps(written | {"base_model_name_or_path": base}))
+    return adapted.eval()
+
 
 def original(folder: Path) -> Any:
     import torch
@@ -167,11 +206,11 @@ def original(folder: Path) -> Any:
     ).eval()
 
 
-def built(name: str, folder: Path) -> Path:
+def built(name: str, folder: Path, template: str | None = CHAT) -> Path:
     """With weights that 16-bit floats hold exactly, so that what is compared is the computing."""
     import torch
 
-    place = build(name, folder / name, CHAT)
+    place = build(name, folder / name, template)
     model = original(place)
     with torch.no_grad():
         for weight in [*model.parameters(), *model.buffers()]:

@@ -4,7 +4,6 @@ architectures: `python -m tests.proof architectures`."""
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,20 +12,19 @@ import anthropic
 import openai
 import pytest
 from botocore.exceptions import ClientError
-from huggingface_hub import HfApi
 
 from tests.app.collaborating import company
-from tests.customizing.architectures import CONFIG, Workshop, built, encoder, original
+from tests.customizing.architectures import CONFIG, Workshop, built, encoder, lora, original
 from tests.customizing.clients import Clients
 from tests.customizing.speaking import ANSWER, QUESTION, THOUGHT, deepseek_r1, gpt_oss
 
 torch = pytest.importorskip("torch")
 transformers = pytest.importorskip("transformers")
-peft = pytest.importorskip("peft")
+pytest.importorskip("peft")
 
 HALVES = 0.02
 """The largest difference of log-probabilities that 16-bit caches and tables are allowed here."""
-ADAPTED = {"gpt2": ["c_attn", "c_fc"], "falcon": ["query_key_value", "dense_4h_to_h"], "deepseek_r1": ["o_proj"]}
+ADAPTED = {"gpt2": ["c_attn", "c_fc"], "deepseek_r1": ["o_proj"]}
 LABELS = ("calm", "angry", "glad")
 WORDS = "the quick brown fox jumps over lazy dog"
 
@@ -35,8 +33,8 @@ WORDS = "the quick brown fox jumps over lazy dog"
 def workshop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Workshop]:
     folder = tmp_path_factory.mktemp("folders")
     torch.set_num_threads(1)
-    for name in ("gpt2", "falcon", "code_llama"):
-        built(name, folder)
+    built("gpt2", folder)
+    built("code_llama", folder, template=None)
     deepseek_r1(folder / "deepseek_r1")
     gpt_oss(folder / "gpt_oss")
     encoder(folder / "classifier", LABELS)
@@ -56,28 +54,13 @@ def ask(workshop: Workshop) -> openai.OpenAI:
 @pytest.mark.parametrize("name", sorted(ADAPTED))
 def test_an_adapter_over_an_imported_model_adds_what_peft_adds(workshop: Workshop, name: str, tmp_path: Path) -> None:
     base = workshop.named(name)
-    config = peft.LoraConfig(r=4, target_modules=ADAPTED[name], task_type="CAUSAL_LM", fan_in_fan_out=name == "gpt2")
-    adapted = peft.get_peft_model(original(workshop.folder / name), config)
-    torch.manual_seed(3)
-    with torch.no_grad():
-        for weight_name, weight in adapted.named_parameters():
-            if "lora_B" in weight_name:
-                weight.normal_(0, 0.05)
-    adapted.save_pretrained(tmp_path)
-    written = json.loads((tmp_path / "adapter_config.json").read_text())
-    (tmp_path / "adapter_config.json").write_text(json.dumps(written | {"base_model_name_or_path": base}))
-    api, repo = HfApi(endpoint=workshop.url, token=workshop.clients.token), f"alice/over-{base.rpartition('/')[2]}"
-    api.create_repo(repo, private=True)
-    api.upload_folder(repo_id=repo, folder_path=tmp_path)
-    if name == "deepseek_r1":  # its template is another one, and thoughts hide the first token
-        said = workshop.clients.say(repo, QUESTION, tokens=2)
-        assert said != workshop.clients.say(base, QUESTION, tokens=2)
-        return
-    worst, compared = workshop.difference(repo, name, adapted.eval())
+    adapted = lora(original(workshop.folder / name), ADAPTED[name], tmp_path, base)
+    repo = workshop.push(f"alice/over-{name.replace('_', '-')}", tmp_path)
+    worst, compared = workshop.difference(repo, name, adapted)
     assert worst < HALVES
     assert compared >= 20
     assert workshop.difference(base, name, original(workshop.folder / name))[0] < HALVES
-    assert workshop.difference(repo, name, original(workshop.folder / name))[0] > 10 * HALVES
+    assert workshop.difference(repo, name, original(workshop.folder / name))[0] > 5 * HALVES
 
 
 @pytest.mark.parametrize("name", ["deepseek_r1", "gpt_oss"])
@@ -113,8 +96,10 @@ def test_what_a_model_thinks_is_told_apart_from_what_it_answers(workshop: Worksh
     assert told.content[1].text == ANSWER  # type: ignore[union-attr]
 
 
-def test_a_gap_is_filled_between_the_marks_that_the_model_was_trained_with(workshop: Workshop) -> None:
+def test_a_base_model_goes_on_with_a_text_and_fills_a_gap_between_its_own_marks(workshop: Workshop) -> None:
     from tokenizers import Tokenizer
+
+    assert workshop.clients.bedrock.get_imported_model(modelIdentifier="code-llama")["instructSupported"] is False
 
     model, folder = workshop.named("code_llama"), workshop.folder / "code_llama"
     asked: dict[str, Any] = {"model": model, "prompt": "the quick ", "max_tokens": 1, "temperature": 0, "logprobs": 5}
@@ -138,19 +123,27 @@ def test_a_gap_is_filled_between_the_marks_that_the_model_was_trained_with(works
         assert told.top_logprobs is not None
         with torch.no_grad():
             logits = original(folder)(torch.tensor([row])).logits[0, -1]
-        expected = torch.topk(torch.log_softmax(logits, -1), 5).values.tolist()
-        assert sorted(told.top_logprobs[0].values(), reverse=True)[:2] == pytest.approx(expected[:2], abs=HALVES)
+        expected = torch.log_softmax(logits, -1)
+        assert max(told.top_logprobs[0].values()) == pytest.approx(float(expected.max()), abs=HALVES)
+        assert all((expected - value).abs().min() < HALVES for value in told.top_logprobs[0].values())
 
 
-def test_a_classifier_tells_its_labels(workshop: Workshop) -> None:
+def test_a_classifier_tells_its_labels_and_an_adapter_other_ones(workshop: Workshop, tmp_path: Path) -> None:
     folder = workshop.folder / "classifier"
     model = transformers.AutoModelForSequenceClassification.from_pretrained(folder).eval()
     tokenizer = transformers.AutoTokenizer.from_pretrained(folder)
     with torch.no_grad():
         logits = model(**tokenizer(WORDS, return_tensors="pt")).logits[0]
     expected = dict(zip(LABELS, torch.softmax(logits, -1).tolist(), strict=True))
-    found = workshop.classify("classifier", WORDS)
-    assert found == pytest.approx(expected, abs=1e-4)
+    assert workshop.classify(workshop.named("classifier"), WORDS) == pytest.approx(expected, abs=1e-4)
+    adapted = lora(
+        model, ["query", "intermediate.dense", "output.dense"], tmp_path, workshop.named("classifier"), "SEQ_CLS"
+    )
+    with torch.no_grad():
+        tuned = adapted(**tokenizer(WORDS, return_tensors="pt")).logits[0]
+    found = workshop.classify(workshop.push("alice/moods", tmp_path), WORDS)
+    assert (logits - tuned).abs().max() > 0.1
+    assert found == pytest.approx(dict(zip(LABELS, torch.softmax(tuned, -1).tolist(), strict=True)), abs=1e-4)
 
 
 def test_a_cross_encoder_reranks_what_it_reads_with_the_query(workshop: Workshop) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +20,7 @@ DECODERS = (
 LABELS = ("calm", "angry", "glad")
 BOUND = 0.05  # of log-probabilities: weights are exact in 16 bits, the caches of keys and values are rounded to them
 SCORES = 1e-4
+ENCODED = ("query", "value", "intermediate.dense", "output.dense")
 ABOUT = (
     "Tiny models with random weights that 16-bit floats hold exactly, made from each architecture's transformers "
     "config, go from a bucket through `create_model_import_job` to an answer, and from there through "
@@ -81,7 +83,7 @@ def _encoders(proof: Proof, shop: Workshop) -> None:
     import torch
     import transformers
 
-    from tests.tiny_models import TEXT
+    from tests.customizing.architectures import lora
 
     asked, texts = "the quick brown fox", ["lazy dog", "the quick brown fox jumps over the lazy dog", "fox"]
 
@@ -89,20 +91,37 @@ def _encoders(proof: Proof, shop: Workshop) -> None:
         model = getattr(transformers, kind).from_pretrained(shop.folder / name).eval()
         return model, transformers.AutoTokenizer.from_pretrained(shop.folder / name)
 
+    def near(what: str, told: Sequence[float], wanted: Any) -> None:
+        worst = max(abs(one - other) for one, other in zip(told, wanted.tolist(), strict=True))
+        proof.bound(f"bert, {what}", f"{worst:.1e}", f"below {SCORES}", worst < SCORES)
+
+    def adapter(model: Any, name: str, task: str) -> tuple[Any, str]:
+        place = shop.folder.parent / f"over-{name}"
+        adapted = lora(model, ENCODED, place, shop.named(name), task)
+        return adapted, shop.push(f"alice/over-{name}", place)
+
+    def scores(name: str) -> list[float]:
+        told = shop.classify(name, asked)
+        return [told[label] for label in LABELS]
+
     with torch.no_grad():
         model, tokenizer = loaded("BertModel", "embedder")
-        states = model(**tokenizer(TEXT, return_tensors="pt")).last_hidden_state[0].mean(0)
-        wanted = (states / states.norm()).tolist()
-        worst = max(abs(a - b) for a, b in zip(shop.embed("embedder", TEXT), wanted, strict=True))
-        proof.bound("bert, embedding", f"{worst:.1e}", f"below {SCORES}", worst < SCORES)
+        row = tokenizer(asked, return_tensors="pt")
+        near("embedding", shop.embed(shop.named("embedder"), asked), _unit(model(**row)))
+        adapted, repo = adapter(model, "embedder", "FEATURE_EXTRACTION")
+        near("embedding, with an adapter", shop.embed(repo, asked), _unit(adapted(**row)))
         model, tokenizer = loaded("BertForSequenceClassification", "classifier")
-        wanted = torch.softmax(model(**tokenizer(asked, return_tensors="pt")).logits[0], -1).tolist()
-        told = shop.classify("classifier", asked)
-        worst = max(abs(told[label] - score) for label, score in zip(LABELS, wanted, strict=True))
-        proof.bound("bert, classification", f"{worst:.1e}", f"below {SCORES}", worst < SCORES)
+        near("classification", scores(shop.named("classifier")), torch.softmax(model(**row).logits[0], -1))
+        adapted, repo = adapter(model, "classifier", "SEQ_CLS")
+        near("classification, with an adapter", scores(repo), torch.softmax(adapted(**row).logits[0], -1))
         model, tokenizer = loaded("BertForSequenceClassification", "reranker")
         pairs = tokenizer([asked] * len(texts), texts, return_tensors="pt", padding=True)
-        wanted = torch.sigmoid(model(**pairs).logits[:, 0]).tolist()
         ranked = shop.rerank("reranker", asked, texts)
-        worst = max(abs(ranked[index] - score) for index, score in enumerate(wanted))
-        proof.bound("bert, reranking", f"{worst:.1e}", f"below {SCORES}", worst < SCORES)
+        wanted = torch.sigmoid(model(**pairs).logits[:, 0])
+        near("reranking", [ranked[index] for index in range(len(texts))], wanted)
+
+
+def _unit(answer: Any) -> Any:
+    """The mean of the tokens' states, of length 1."""
+    mean = answer.last_hidden_state[0].mean(0)
+    return mean / mean.norm()

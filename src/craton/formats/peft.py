@@ -11,8 +11,8 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal, NamedTuple
 
 import msgspec
 from msgspec import Struct
@@ -34,10 +34,22 @@ PARTS = (
     *("self_attention.query_key_value", "self_attention.dense", "mlp.dense_h_to_4h", "mlp.dense_4h_to_h"),  # Falcon
 )
 """Of the layers of transformers' models; which of them a base has is its architecture's affair."""
+OF_ENCODERS = (
+    *("attention.self.query", "attention.self.key", "attention.self.value", "attention.output.dense"),
+    *("intermediate.dense", "output.dense"),
+    *("attention.q_lin", "attention.k_lin", "attention.v_lin", "attention.out_lin", "ffn.lin1", "ffn.lin2"),
+)
+"""BERT's and RoBERTa's, and DistilBERT's."""
 _NAME = re.compile(
     r"base_model\.model\.(?:model\.layers|transformer\.h)\.(\d{1,4})\."
     rf"({'|'.join(map(re.escape, PARTS))})\.lora_([AB])\.weight"
 )
+_OF_ENCODER = re.compile(
+    r"base_model\.model\.(?:(?:bert|roberta|distilbert)\.)?(?:encoder|transformer)\.layer\.(\d{1,4})\."
+    rf"({'|'.join(map(re.escape, OF_ENCODERS))})\.lora_([AB])\.weight"
+)
+_HEAD = re.compile(r"base_model\.model\.((?:classifier|pre_classifier)(?:\.(?:dense|out_proj))?\.(?:weight|bias))")
+"""Layers of a classifier that were trained whole, beside the adapter (PEFT's modules_to_save)."""
 MERGE = "Put it into its base: `craton models export NAME FOLDER --merged --gguf`, and import that."
 """What is left to do with an adapter that nothing applies while it answers."""
 _HARMLESS = frozenset(
@@ -51,11 +63,18 @@ _HARMLESS = frozenset(
         "layers_pattern",
         "layers_to_transform",
     }
-    | {"loftq_config", "lora_alpha", "lora_dropout", "megatron_core", "peft_type", "peft_version", "qalora_group_size"}
-    | {"r", "rank_pattern", "revision", "target_modules", "task_type", "use_rslora"}
+    | {"loftq_config", "lora_alpha", "lora_dropout", "megatron_core", "modules_to_save", "peft_type", "peft_version"}
+    | {"qalora_group_size", "r", "rank_pattern", "revision", "target_modules", "task_type", "use_rslora"}
 )
 """Options that are looked at below, or that only matter while training, or while merging (fan_in_fan_out: how the base
 keeps its weights). Which modules are changed, and how high their rank is, the tensors themselves say."""
+_HEADS = frozenset({"classifier", "pre_classifier", "score"})
+_VERBS: dict[str | None, Literal["chat", "embed", "classify"]] = {
+    None: "chat",
+    "CAUSAL_LM": "chat",
+    "FEATURE_EXTRACTION": "embed",
+    "SEQ_CLS": "classify",
+}
 _BEGINNINGS = (None, True, False, "gaussian", "eva", "orthogonal")
 """`init_lora_weights` that leave the base as it was; others (PiSSA, OLoRA, LoftQ ...) train over a changed one."""
 
@@ -79,12 +98,15 @@ class Pair(NamedTuple):
 
 
 class Adapter(Struct, frozen=True):
-    """base: its model's name, with @revision where the adapter names one."""
+    """base: its model's name, with @revision where the adapter names one. verb: what its base is asked to do. heads:
+    what stands in the place of a classifier's layers, by their names in the base."""
 
     base: str
     alpha: float
     rank_stabilised: bool
     pairs: dict[Module, Pair]
+    verb: Literal["chat", "embed", "classify"] = "chat"
+    heads: dict[str, TensorInfo] = {}
 
     def scale(self, pair: Pair) -> float:
         return self.alpha / (math.sqrt(pair.rank) if self.rank_stabilised else pair.rank)
@@ -100,28 +122,43 @@ class _Config(Struct):
     bias: str = "none"
     init_lora_weights: bool | str | None = True
     alpha_pattern: dict[str, Any] = {}
+    modules_to_save: list[str] | None = None
 
 
 def read_adapter(config: bytes, weights: SafetensorsHeader) -> Adapter:
     """Raises Unsupported, with the name of what is not done here, and Damaged for files that make no sense."""
     read = _read_config(config)
-    pairs = _pairs(weights)
+    verb = _VERBS[read.task_type]
+    heads = {} if verb == "chat" else _heads(weights)
+    pairs = _pairs([tensor for tensor in weights.tensors if _head_name(tensor) not in heads], encodes=verb != "chat")
+    return Adapter(base_of(config), read.lora_alpha, read.use_rslora, pairs, verb, heads)
+
+
+def base_of(config: bytes) -> str:
+    """The name of the model that it is for, with @revision where it says one. Raises Damaged."""
+    read = _decoded(config)[0]
     base, revision = read.base_model_name_or_path or "", read.revision or ""
     if not base or len(base) + len(revision) > MAX_NAME:
         raise Damaged(CONFIG, "it does not say of which model this is an adapter (base_model_name_or_path)")
-    return Adapter(f"{base}@{revision}" if revision else base, read.lora_alpha, read.use_rslora, pairs)
+    return f"{base}@{revision}" if revision else base
+
+
+def _decoded(content: bytes) -> tuple[_Config, dict[str, Any]]:
+    try:
+        return msgspec.json.decode(content, type=_Config), msgspec.json.decode(content, type=dict[str, Any])
+    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
+        raise Damaged(CONFIG, str(error)[:200]) from None
 
 
 def _read_config(content: bytes) -> _Config:
-    try:
-        read = msgspec.json.decode(content, type=_Config)
-        options: dict[str, Any] = msgspec.json.decode(content, type=dict[str, Any])
-    except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
-        raise Damaged(CONFIG, str(error)[:200]) from None
+    read, options = _decoded(content)
     if read.peft_type != "LORA":
         raise Unsupported(f"An adapter of the type {read.peft_type[:40]!r}", "LoRA adapters are.")
-    if read.task_type not in {None, "CAUSAL_LM"}:
-        raise Unsupported(f"An adapter for the task {str(read.task_type)[:40]!r}", "Those for CAUSAL_LM are.")
+    if read.task_type not in _VERBS:
+        able = ", ".join(task for task in _VERBS if task)
+        raise Unsupported(f"An adapter for the task {str(read.task_type)[:40]!r}", f"Those for {able} are.")
+    if read.modules_to_save and not (_VERBS[read.task_type] == "classify" and set(read.modules_to_save) <= _HEADS):
+        raise Unsupported("An adapter with modules_to_save", MERGE)
     if read.bias != "none":
         raise Unsupported(f"An adapter that changes biases (bias={read.bias[:40]!r})")
     if read.init_lora_weights not in _BEGINNINGS:
@@ -139,15 +176,25 @@ def _read_config(content: bytes) -> _Config:
     return read
 
 
-def _pairs(weights: SafetensorsHeader) -> dict[Module, Pair]:
+def _head_name(tensor: TensorInfo) -> str:
+    found = _HEAD.fullmatch(tensor.name)
+    return found[1] if found else ""
+
+
+def _heads(weights: SafetensorsHeader) -> dict[str, TensorInfo]:
+    return {name: tensor for tensor in weights.tensors if (name := _head_name(tensor))}
+
+
+def _pairs(tensors: Sequence[TensorInfo], *, encodes: bool) -> dict[Module, Pair]:
     halves: dict[Module, dict[str, TensorInfo]] = {}
-    for tensor in weights.tensors:
+    names, parts = (_OF_ENCODER, OF_ENCODERS) if encodes else (_NAME, PARTS)
+    for tensor in tensors:
         # Some training loops leave the adapter's own name in.
-        found = _NAME.fullmatch(tensor.name.replace(".default.weight", ".weight"))
+        found = names.fullmatch(tensor.name.replace(".default.weight", ".weight"))
         if found is None:
             raise Unsupported(
                 f"An adapter that changes {tensor.name[:120]!r}",
-                f"LoRA of {', '.join(dict.fromkeys(part.rpartition('.')[2] for part in PARTS))} is. {MERGE}",
+                f"LoRA of {', '.join(dict.fromkeys(part.rpartition('.')[2] for part in parts))} is. {MERGE}",
             )
         if tensor.dtype not in FLOATS:
             raise Unsupported(f"The number type {tensor.dtype} in an adapter", "F32, F16 and BF16 are.")

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
+
+from msgspec.structs import replace
 
 from craton.core.errors import Damaged, Unsupported
 from craton.core.model import ModelInfo
 from craton.core.repo import TreeEntry
-from craton.formats.peft import CONFIG, WEIGHTS, read_adapter
+from craton.formats.peft import CONFIG, WEIGHTS, base_of, read_adapter
 from craton.formats.safetensors import read_safetensors_file
 
 MAX_CONFIG = 1024 * 1024  # bytes
@@ -26,17 +29,20 @@ def describe_adapter(id: str, files: Mapping[str, TreeEntry], locate: Callable[[
     if files[CONFIG].size > MAX_CONFIG:
         raise Damaged(CONFIG, f"it has {files[CONFIG].size:,} bytes; at most {MAX_CONFIG:,} are read")
     header = read_safetensors_file(locate(files[WEIGHTS].digest), WEIGHTS)
+    config = locate(files[CONFIG].digest).read_bytes()
     try:
-        adapter = read_adapter(locate(files[CONFIG].digest).read_bytes(), header)
+        adapter = read_adapter(config, header)
     except Unsupported as error:
+        with suppress(Damaged):  # it can be merged into its base, if it names one, though it is not applied
+            return replace(_refused(id, str(error)), base=base_of(config))
         return _refused(id, str(error))
     types = Counter[str]()
     for tensor in header.tensors:
         types[tensor.dtype] += tensor.size
     return ModelInfo(
         id=id,
-        verbs=("chat",),
-        engine="llama_cpp",
+        verbs=(adapter.verb,),
+        engine="llama_cpp" if adapter.verb == "chat" else "bert",
         format="lora",
         base=adapter.base,
         parameters=sum(tensor.elements for tensor in header.tensors),

@@ -12,6 +12,7 @@ import hashlib
 from msgspec.structs import replace
 
 from craton.core.errors import Unsupported
+from craton.formats.peft import CONFIG, WEIGHTS
 from craton.serve.target import Overlay, Target
 
 _FLOAT = 4  # bytes: llama.cpp gets an adapter's numbers as float32
@@ -25,11 +26,14 @@ def over(adapter: Target, base: Target) -> Target:
     info = base.info
     if info.base:
         raise Unsupported(f"The adapter {adapter.info.id!r} over {info.id!r}, which is an adapter itself")
-    if info.engine != "llama_cpp":
+    if info.engine == "bert" and adapter.info.engine == "bert":
+        return _encoder(adapter, base)
+    if info.engine != "llama_cpp" or adapter.info.engine != "llama_cpp":
         reason = (info.details or {}).get("refused")
         raise Unsupported(
             f"The adapter {adapter.info.id!r} over {info.id!r}",
-            f"Its base has to be a GGUF model that is served here{f': {reason}' if reason else ''}.",
+            "Its base has to be a GGUF model that is served here (for an adapter of an encoder, an encoder)"
+            f"{f': {reason}' if reason else ''}.",
         )
     template = adapter.info.chat_template or info.chat_template
     if template is None:
@@ -59,6 +63,26 @@ def over(adapter: Target, base: Target) -> Target:
             {name: digest for name, digest in adapter.files.items() if not name.lower().endswith(".gguf")},
             _FLOAT * (own.parameters or 0),
         ),
+    )
+
+
+def _encoder(adapter: Target, base: Target) -> Target:
+    """With a worker of its own: the adapter is put into the weights when they are read."""
+    own, info = adapter.info, base.info
+    if own.verbs != info.verbs:
+        raise Unsupported(f"The adapter {own.id!r}, made to {' and '.join(own.verbs)}, over {info.id!r}")
+    named = replace(
+        info,
+        id=own.id,
+        repo=own.repo,
+        revision=own.revision,
+        base=f"{info.id}@{info.revision}" if info.revision else info.id,
+        size_bytes=info.size_bytes + own.size_bytes,
+        created=own.created,
+        details=(info.details or {}) | (own.details or {}),
+    )
+    return Target(
+        f"{adapter.key}+{base.key}", named, base.files | {name: adapter.files[name] for name in (CONFIG, WEIGHTS)}
     )
 
 

@@ -70,7 +70,7 @@ class Directory:
 
     def _look_up(self, tenant: str, name: str) -> Target:
         target = self._named(tenant, name)
-        if not target.info.base:
+        if not target.info.base or not target.info.verbs:  # an adapter that is not applied says so itself
             return scaled(target)
         try:
             base = self._named(tenant, target.info.base)

@@ -24,6 +24,7 @@ from craton.core.model import (
     ScoreAnswer,
     ScoreRequest,
 )
+from craton.engines.bert.adapting import adapted
 from craton.engines.bert.arrays import Array, Ids
 from craton.engines.bert.config import BertConfig, Task
 from craton.engines.bert.encoder import Encoder, Options, unit
@@ -76,7 +77,8 @@ class BertEngine:
         config = BertConfig.read(spec.files, _task(spec))
         tokenizer = BertTokenizer.load(spec.files, config, spec.model)
         masks = Masks.load(spec.files, tokenizer) if config.task == "fill" else None
-        graph = build_graph(config, read_weights(spec.files, config), masks.id if masks else -1)
+        weights = adapted(read_weights(spec.files, config), spec.files, config.family)
+        graph = build_graph(config, weights, masks.id if masks else -1)
         encoder = Encoder(graph, options, normal=config.task == "embed")
         return cls(spec.model, config, tokenizer, encoder, masks)
 

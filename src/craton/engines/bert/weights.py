@@ -74,7 +74,7 @@ def read_weights(files: dict[str, str], config: BertConfig) -> dict[str, Array]:
             raise Damaged(FILE, f"it has no tensor {name}")
         if tuple(tensor["shape"]) != shape:
             raise Damaged(FILE, f"{name} has the shape {tuple(tensor['shape'])}, config.json asks for {shape}")
-        weights[name] = _float32(name, tensor)
+        weights[name] = float32(name, tensor)
     if config.task == "fill":
         _check_tied(weights["embeddings.word_embeddings.weight"], tensors.get("fill.weight"))
     return weights
@@ -84,11 +84,11 @@ def _check_tied(words: Array, decoder: dict[str, Any] | None) -> None:
     """A masked model scores tokens by its own word embeddings; a file may hold them a second time."""
     if decoder is None:
         return
-    if tuple(decoder["shape"]) != words.shape or not np.array_equal(_float32("the decoder", decoder), words):
+    if tuple(decoder["shape"]) != words.shape or not np.array_equal(float32("the decoder", decoder), words):
         raise Unsupported("A masked language model whose output embeddings are not its input embeddings")
 
 
-def _float32(name: str, tensor: dict[str, Any]) -> Array:
+def float32(name: str, tensor: dict[str, Any]) -> Array:
     data, dtype = tensor["data"], tensor["dtype"]
     if dtype == "F32":
         values = np.frombuffer(data, dtype="<f4")

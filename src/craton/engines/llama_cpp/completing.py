@@ -9,7 +9,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import NamedTuple
 
-from craton.core.chat import Json
+from craton.core.chat import ChatRequest, Json, TextPart
+from craton.core.errors import Unsupported
+from craton.engines.llama_cpp.requests import completion_limits
 from craton.formats.gguf import read_gguf_file
 
 _KEY = "tokenizer.ggml"
@@ -39,6 +41,19 @@ def read_marks(path: Path) -> Marks | None:
         return None
     prefix, suffix, middle = (int(number) for number in found if type(number) is int)
     return Marks(prefix, suffix, middle, bos if type(bos) is int else None)
+
+
+def body(request: ChatRequest, marks: Marks | None, name: str) -> Json:
+    """Of a request whose form is not "chat". Raises Unsupported for a gap without marks. name: of the model."""
+    if request.sampling.n > 1:
+        raise Unsupported("several completions of one text")
+    texts = [part.text for part in request.messages[0].parts if isinstance(part, TextPart)]
+    prompt: str | list[int | str] = "".join(texts)
+    if request.form == "gap":
+        if marks is None:
+            raise Unsupported(f"filling a gap with {name}, which has no marks for one")
+        prompt = marks.around(texts[0], texts[1])
+    return completion_limits(request.sampling) | {"prompt": prompt}
 
 
 def as_chat(chunk: Json) -> Json:

@@ -9,18 +9,18 @@ from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing, suppress
 from pathlib import Path
 
-from craton.core.chat import ChatRequest, Json, TextPart
+from craton.core.chat import ChatRequest, Json
 from craton.core.errors import CratonError, InvalidRequest, ModelFailed, Unsupported
-from craton.core.events import Event, Stop, Usage
+from craton.core.events import Event, Usage
 from craton.core.model import Capabilities, EmbedAnswer, EmbedRequest, NextRequest, Score, ScoreAnswer, ScoreRequest
 from craton.core.predicting import PredictAnswer, PredictorRequest
-from craton.engines.llama_cpp import continuing, grammar
+from craton.engines.llama_cpp import completing, continuing, grammar
 from craton.engines.llama_cpp.applying import Adapters
-from craton.engines.llama_cpp.completing import Marks, as_chat, read_marks
-from craton.engines.llama_cpp.events import ChatReader, added, failure, logprobs, stopping_word, usage
+from craton.engines.llama_cpp.events import ChatReader, failure, logprobs, usage
 from craton.engines.llama_cpp.limits import capabilities, check
 from craton.engines.llama_cpp.options import Options, settle
 from craton.engines.llama_cpp.requests import chat_limits, completion_limits, conversation
+from craton.engines.llama_cpp.runs import Run
 from craton.engines.llama_cpp.server import LlamaServer, RefusedError, Verb
 from craton.engines.protocol import AdapterSpec, EngineSpec
 from craton.engines.templates import knows_tools, render
@@ -54,7 +54,7 @@ class LlamaCppEngine:
         self._model, self._options, self._template, self._new_id = model, options, template, new_id
         self._native_tools = template is not None and knows_tools(template)
         self._grammars: OrderedDict[bytes, bool] = OrderedDict()
-        self._marks: Marks | None = read_marks(Path(options.path))
+        self._marks = completing.read_marks(Path(options.path))
         self._adapters = Adapters(adapters)
         with self._adapters.converted(options.path):
             self._server = LlamaServer(model, options, template, self._adapters.files)
@@ -182,19 +182,11 @@ class LlamaCppEngine:
 
     async def _completed(self, request: ChatRequest) -> AsyncGenerator[Event, None]:
         """No template, and nothing is parsed: what the model writes is the text."""
-        if request.sampling.n > 1:
-            raise Unsupported("several completions of one text")
-        texts = [part.text for part in request.messages[0].parts if isinstance(part, TextPart)]
-        prompt: str | list[int | str] = "".join(texts)
-        if request.form == "gap":
-            if self._marks is None:
-                raise Unsupported(f"filling a gap with {self._name(request)}, which has no marks for one")
-            prompt = self._marks.around(*texts)
-        body = completion_limits(request.sampling) | {"prompt": prompt}
+        body = completing.body(request, self._marks, self._name(request))
         reader = ChatReader(request.sampling.logprobs)
         async with aclosing(self._chunks("completion", body, request)) as chunks:
             async for chunk in chunks:
-                for event in reader.feed(as_chat(chunk)):
+                for event in reader.feed(completing.as_chat(chunk)):
                     yield event
         yield self._counted(reader.usage, request)
 
@@ -217,7 +209,7 @@ class LlamaCppEngine:
         sampling = request.sampling
         body = completion_limits(sampling) | {"prompt": await self._prompt(request)}
         reader = CallReader(self._new_id)
-        run = _Run(sampling.max_tokens)
+        run = Run(sampling.max_tokens)
         try:
             if free:
                 marks = [CALL_OPEN] if tools else []
@@ -246,9 +238,7 @@ class LlamaCppEngine:
         yield run.stop(reader.calls)
         yield self._counted(run.usage, request)
 
-    async def _run(
-        self, body: Json, run: _Run, reader: CallReader, request: ChatRequest
-    ) -> AsyncGenerator[Event, None]:
+    async def _run(self, body: Json, run: Run, reader: CallReader, request: ChatRequest) -> AsyncGenerator[Event, None]:
         async with aclosing(self._chunks("completion", body, request)) as chunks:
             async for chunk in chunks:
                 text = run.feed(chunk)
@@ -295,43 +285,3 @@ class LlamaCppEngine:
         if counted is None:
             raise ModelFailed(self._name(request), "its engine ended without counting its tokens")
         return counted
-
-
-class _Run:
-    """What the one or two runs of an answer with calls have come to so far."""
-
-    def __init__(self, max_tokens: int | None) -> None:
-        self._max_tokens = max_tokens
-        self._reason = "stop"
-        self.text = ""
-        self.word: str | None = None
-        self.usage: Usage | None = None
-
-    @property
-    def left(self) -> int | None:
-        """Tokens that may still be written, None when there is no limit."""
-        if self._max_tokens is None or self.usage is None:
-            return self._max_tokens
-        return max(0, self._max_tokens - self.usage.output)
-
-    def feed(self, chunk: Json) -> str:
-        """Takes note of a chunk; its text."""
-        counted = usage(chunk)
-        if counted is not None:
-            self.usage = added(self.usage, counted)
-        text = ""
-        for choice in chunk.get("choices", ())[:1]:
-            text = choice.get("text") or ""
-            self.text += text
-            if choice.get("finish_reason"):
-                self._reason, self.word = choice["finish_reason"], stopping_word(chunk)
-        return text
-
-    def stop(self, calls: int) -> Stop:
-        if self._reason == "length" or self.left == 0:
-            return Stop(reason="max_tokens")
-        if calls:
-            return Stop(reason="tool_use")
-        if self.word and self.word != CALL_OPEN:
-            return Stop(reason="stop_sequence", sequence=self.word)
-        return Stop(reason="end_turn")

@@ -89,10 +89,15 @@ class _Choice:
 
     def read(self, delta: Json, probabilities: tuple[TokenLogprob, ...]) -> Iterator[Event]:
         self._waiting += probabilities
-        for kind, key in (("reasoning", "reasoning_content"), ("text", "content")):
-            if delta.get(key):
-                yield from self._part("reasoning" if kind == "reasoning" else "text", 0)
-                yield self._delta(delta[key])
+        if delta.get("reasoning_content"):
+            yield from self._part("reasoning", 0)
+            yield self._delta(delta["reasoning_content"])
+        text = delta.get("content") or ""
+        if self._open == ("reasoning", 0):  # lines that stand between thoughts and answer are of neither
+            text = text.lstrip("\n")
+        if text:
+            yield from self._part("text", 0)
+            yield self._delta(text)
         for call in delta.get("tool_calls") or ():
             function = call.get("function") or {}
             yield from self._part("tool_use", call.get("index", 0), call.get("id") or "", function.get("name") or "")
