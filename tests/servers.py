@@ -43,10 +43,9 @@ class RunningServer:
     def pid(self) -> int:
         return self.process.pid
 
-    def client(self, **options: object) -> httpx.Client:
-        return httpx.Client(
-            base_url=self.url, headers={"authorization": f"Bearer {self.token}"}, trust_env=False, timeout=120
-        )
+    def client(self) -> httpx.Client:
+        headers = {"authorization": f"Bearer {self.token}"}
+        return httpx.Client(base_url=self.url, headers=headers, trust_env=False, timeout=120, verify=False)
 
     def craton(self, *arguments: str, check: bool = True, stdin: str | None = None) -> subprocess.CompletedProcess[str]:
         """Runs the command line against this server's home."""
