@@ -121,10 +121,11 @@ def load_tokenizer(base: Base) -> Any:
 
 def _dequantising(base: Base) -> dict[str, Any]:
     """As the numbers that they stand for, on a GPU too: blocks of 8 and 4 bits learn nothing."""
-    from transformers import FineGrainedFP8Config, Mxfp4Config
-
-    kinds: dict[str, Any] = {"fp8": FineGrainedFP8Config, "mxfp4": Mxfp4Config}
-    return {"quantization_config": kinds[base.quantised](dequantize=True)} if base.quantised else {}
+    if not base.quantised:
+        return {}
+    library: Any = import_module("transformers")
+    kinds = {"fp8": library.FineGrainedFP8Config, "mxfp4": library.Mxfp4Config}
+    return {"quantization_config": kinds[base.quantised](dequantize=True)}
 
 
 def _damaged(base: Base, error: Exception) -> Damaged:
