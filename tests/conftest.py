@@ -19,6 +19,31 @@ from tests.servers import RunningServer, clean_environment, craton, serving
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 
+LONGEST = (
+    "lessons/test_playing_",
+    "training/test_running",
+    "customizing/",
+    "app/test_knowledge_databases_storage",
+    "app/test_knowledge_ingestion",
+    "faults/test_bad_weights",
+    "training/team/",
+    "training/tuning/",
+    "index/",
+    "jobs/test_executor",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Files that take a minute or more begin first: tests are dealt out by file, and the last one to end decides."""
+    folder = Path(__file__).parent
+
+    def place(item: pytest.Item) -> int:
+        path = item.path.relative_to(folder).as_posix()
+        return next((place for place, start in enumerate(LONGEST) if path.startswith(start)), len(LONGEST))
+
+    items.sort(key=place)
+
+
 @pytest.fixture
 def anyio_backend() -> str:
     return "asyncio"

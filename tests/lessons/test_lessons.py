@@ -1,9 +1,8 @@
-"""Every lesson, played against a real server with the starter models; and the guide's rows."""
+"""The lessons as they are written, the command line that plays them, the guide's rows, and the examples."""
 
 from __future__ import annotations
 
 import re
-import subprocess
 import sys
 from pathlib import Path
 from typing import Any
@@ -12,45 +11,19 @@ import msgspec
 import pytest
 
 from craton.lessons.shelf import Shelf
-from tests.servers import RunningServer, clean_environment
+from tests.lessons.playing import PLAYED_IN
+from tests.servers import RunningServer
 
 SHELF = Shelf.installed()
 LESSONS = SHELF.lessons()
 ROOT = Path(__file__).parents[2]
 ROWS_OF_THE_GUIDE = 123
-FIVE_MINUTES = 300  # what a lesson may take, on two cores
 
 
-@pytest.fixture(scope="session")
-def mission(starter_files: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    """What `make mission` reports, with a server of its own."""
-    environment = clean_environment(tmp_path_factory.mktemp("mission") / "home")
-    command = [sys.executable, "-m", "craton", "learn", "mission", "--json", "--from", str(starter_files)]
-    done = subprocess.run(
-        command, env=environment, capture_output=True, text=True, timeout=len(LESSONS) * FIVE_MINUTES, check=False
-    )
-    assert done.stdout, done.stderr
-    found: dict[str, Any] = msgspec.json.decode(done.stdout)
-    assert done.returncode == (1 if found["totals"]["failed"] else 0)
-    return found
-
-
-@pytest.mark.parametrize("name", SHELF.names())
-def test_a_lesson_passes_and_its_breaks_are_noticed(name: str, mission: dict[str, Any]) -> None:
-    lesson = SHELF.lesson(name)
-    played = next(found for found in mission["lessons"] if found["name"] == name)
-    if played["reason"].startswith("Install "):
-        pytest.skip(played["reason"])
-    assert (played["status"], played["reason"]) == ("passed", "")
-    assert played["checks"] == [step.name for step in lesson.steps("check")]
-    assert played["seconds"] < FIVE_MINUTES
-
-
-def test_every_row_that_claims_a_lesson_works(mission: dict[str, Any]) -> None:
-    claimed = {row.id for row in SHELF.rows() if row.proof}
-    lacking = {row["id"] for row in mission["rows"] if row["status"] == "not run" and ": Install " in row["reason"]}
-    assert {row["id"] for row in mission["rows"] if row["status"] == "works"} == claimed - lacking
-    assert mission["total"] == sum(mission["totals"].values()) == ROWS_OF_THE_GUIDE
+def test_every_lesson_is_played_in_one_file() -> None:
+    played = [name for names in PLAYED_IN.values() for name in names]
+    assert sorted(played) == SHELF.names()
+    assert {path.stem for path in Path(__file__).parent.glob("test_playing_*.py")} == set(PLAYED_IN)
 
 
 @pytest.mark.parametrize("lesson", LESSONS, ids=lambda lesson: lesson.name)

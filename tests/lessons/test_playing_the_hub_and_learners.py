@@ -1,0 +1,10 @@
+"""Models and datasets in the hub; learning from labels, streams, rewards and few labels."""
+
+from __future__ import annotations
+
+from tests.lessons.playing import (
+    test_a_lesson_passes_and_its_breaks_are_noticed,
+    test_every_row_that_claims_these_lessons_works,
+)
+
+__all__ = ["test_a_lesson_passes_and_its_breaks_are_noticed", "test_every_row_that_claims_these_lessons_works"]
