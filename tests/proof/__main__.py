@@ -1,7 +1,7 @@
 """`make proof`: slow proofs; each prints its figures and writes them to docs/proof/.
 
     python -m tests.proof [startup] [soak] [kills] [index_soak] [ingestion] [hub] [training] [tuning] [objectives]
-                          [architectures]
+                          [architectures] [customizing]
                           [--minutes 10] [--kills 100] [--points 1000000] [--note TEXT]
 
 Ends with 1 when a bound does not hold.
@@ -16,7 +16,19 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.proof import architectures, hub, index_soak, ingestion, kills, objectives, soak, startup, training, tuning
+from tests.proof import (
+    architectures,
+    customizing,
+    hub,
+    index_soak,
+    ingestion,
+    kills,
+    objectives,
+    soak,
+    startup,
+    training,
+    tuning,
+)
 from tests.proof.report import Proof
 
 
@@ -26,7 +38,8 @@ def main() -> int:
         "names",
         nargs="*",
         metavar="PROOF",
-        help="startup, soak, kills, index_soak, ingestion, hub, training, tuning, objectives, architectures",
+        help="startup, soak, kills, index_soak, ingestion, hub, training, tuning, objectives, architectures, "
+        "customizing; default: all",
     )
     parser.add_argument("--minutes", type=float, default=10.0, help="of the soak")
     parser.add_argument("--kills", type=int, default=100, help="of the kill storms")
@@ -43,6 +56,7 @@ def main() -> int:
         "training": training.prove,
         "tuning": tuning.prove,
         "objectives": objectives.prove,
+        "customizing": customizing.prove,
         "architectures": architectures.prove,
     }
     names = options.names or list(proofs)

@@ -1,4 +1,4 @@
-"""Which models can be tuned, and why the others cannot."""
+"""Which models can be tuned, and why the others cannot; which can teach and judge."""
 
 from __future__ import annotations
 
@@ -57,3 +57,9 @@ class Bases:
         model = await self._models.get(caller.tenant, identifier)
         await self.foundation(caller, f"{model.repo}@{model.revision}")
         return f"{model.repo}@{model.revision}"
+
+    async def writes(self, caller: Caller, name: str) -> None:
+        """Of a teacher or a judge. Raises NotFound; Unsupported for one that writes no answers."""
+        info = await self._named.model(caller, name)
+        if "chat" not in info.verbs:
+            raise Unsupported(f"{info.id!r} as a teacher or a judge", "It writes no answers.")

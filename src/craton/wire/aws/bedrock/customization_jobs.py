@@ -48,6 +48,9 @@ class CustomizationJobOperations:
         tenant, region = request.authenticated.tenant, claimed_region(request)
         base = await self._base(request, value["baseModelIdentifier"])
         new = read_customization(value, base, region)
+        for name in (new.document.get("teacher"), new.document.get("grader", {}).get("judge")):
+            if name:
+                await self._bases.writes(request.authenticated, name)
         made = await self._customizations.create(tenant, new, value.get("clientRequestToken", ""))
         return operation.write({"jobArn": job_arn(made, region)})
 
