@@ -40,7 +40,7 @@ folder = pathlib.Path(os.environ["CRATON_OUTPUT_FOLDER"])
 (folder / "model.json").write_text(json.dumps({"files": {"more.txt": "0"}}))
 (folder / "more.txt").write_text("weights, too")
 """
-FILES = {"README.md": b"# what it is", "report of it/curve #1.png": b"\x89PNG picture"}
+FILES = {"README.md": b"# what it is", "report of it/curve _1.png": b"\x89PNG picture"}
 
 
 ARTIFACTS = "/api/2.0/mlflow-artifacts/artifacts/"
@@ -54,10 +54,13 @@ class Strict(BaseHTTPRequestHandler):
     artifacts: dict[str, bytes]
 
     def do_PUT(self) -> None:
-        """As `_upload_artifact` of mlflow/server/handlers.py: any bytes, below a path that leads nowhere else."""
+        """As `_upload_artifact` of mlflow/server/handlers.py: any bytes, at a path that is safe."""
         path = unquote(urlsplit(self.path).path).removeprefix(ARTIFACTS)
         _, run, folder, name = path.split("/", 3)
-        assert (self.runs[run]["info"]["status"], folder, ".." in name) == ("RUNNING", "artifacts", False)
+        assert (self.runs[run]["info"]["status"], folder) == ("RUNNING", "artifacts")
+        if "#" in name or ".." in name.split("/"):
+            self._answer(400, {"error_code": "INVALID_PARAMETER_VALUE", "message": "Invalid path"})
+            return
         self.artifacts[path] = self.rfile.read(int(self.headers["content-length"]))
         self._answer(200, {})
 

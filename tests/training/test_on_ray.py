@@ -128,7 +128,7 @@ def led(client: httpx.Client, model: str) -> str:
         "method": "deep",
         "data": {"ref": "sklearn:digits", "target": "target"},
         "model": {"use": "mlp", "params": {"hidden": [64], "dropout": 0.0}},
-        "train": {"epochs": 60, "patience": None, "batch": 32},
+        "train": {"epochs": 30, "patience": None, "batch": 32},
         "eval": {"report": False},
         "output": {"model": model},
         "processes": 2,
@@ -149,7 +149,7 @@ def waited_for(happened: Any) -> None:
 
 
 def epochs(client: httpx.Client, job: str) -> int:
-    found = client.get(f"{ROOT}/runs/{job}/curves/validation_loss")
+    found = client.get(f"{ROOT}/runs/{job}/curves/train_loss")
     return int(found.json()["total"]) if found.status_code == 200 else 0
 
 

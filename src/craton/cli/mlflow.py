@@ -29,6 +29,7 @@ TIMEOUT = 60.0
 MAX_METRICS, MAX_PAIRS = 1_000, 100  # in one request
 MAX_PARAMETER, MAX_TAG, MAX_KEY = 6_000, 8_000, 250  # characters
 MAX_DIGEST = 36
+_ODD = re.compile(r"[#%?:\\\x00-\x1f\x7f]")
 _REFUSED = re.compile(r"[^/\w.\- :]", re.ASCII)
 
 
@@ -133,7 +134,8 @@ def _batched(items: Iterable[dict[str, Any]], size: int) -> Iterator[list[dict[s
 
 
 def _path(name: str) -> str:
-    return "/".join(quote(part, safe="") for part in name.split("/") if part)
+    """Of an artifact, without what MLflow refuses in it, or reads as something else."""
+    return "/".join(quote(_ODD.sub("_", part), safe="") for part in name.split("/") if part)
 
 
 def _reason(response: httpx.Response) -> str:
