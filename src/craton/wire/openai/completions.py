@@ -131,9 +131,17 @@ def _probabilities(tokens: tuple[TokenLogprob, ...], begun: int = 0) -> dict[str
     return {
         "tokens": [token.token for token in tokens],
         "token_logprobs": [token.logprob for token in tokens],
-        "top_logprobs": [{other.token: other.logprob for other in token.top} for token in tokens],
+        "top_logprobs": [_likeliest(token) for token in tokens],
         "text_offset": offsets,
     }
+
+
+def _likeliest(token: TokenLogprob) -> dict[str, float]:
+    """Several tokens may have one text (halves of letters have none): the likeliest of them is told."""
+    found: dict[str, float] = {}
+    for other in token.top:
+        found.setdefault(other.token, other.logprob)
+    return found
 
 
 def _data(value: dict[str, Any]) -> bytes:
