@@ -232,10 +232,10 @@ def test_all_of_a_run_arrives_and_once(run: Craton, job: str, mlflow: str) -> No
     assert (sent["made"], sent["files"]) == (True, 3)
     again = json.loads(run("jobs", "export", job, "--mlflow", mlflow, "--json").stdout)
     assert again == sent | {"made": False, "files": 0}
-    with httpx.Client(base_url=f"{mlflow}{ARTIFACTS}", trust_env=False) as client:
+    with httpx.Client(base_url=f"{mlflow}{ARTIFACTS}", trust_env=False, timeout=60) as client:
         for path, content in FILES.items():
             assert client.get(f"1/{sent['mlflow_run']}/artifacts/{quote(path)}").content == content
-    with httpx.Client(base_url=f"{mlflow}/api/2.0/mlflow", trust_env=False) as client:
+    with httpx.Client(base_url=f"{mlflow}/api/2.0/mlflow", trust_env=False, timeout=60) as client:
         place = client.get("/experiments/get-by-name", params={"experiment_name": "craton"}).json()
         wanted = {"experiment_ids": [place["experiment"]["experiment_id"]], "filter": f"tags.`craton.run` = '{job}'"}
         (found,) = client.post("/runs/search", json=wanted).json()["runs"]

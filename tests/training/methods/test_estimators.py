@@ -46,11 +46,10 @@ def one_thread() -> None:
 
 
 QUICK = {"train": {"epochs": 4, "learning_rate": 0.1, "batch": 64, "patience": None}}
+OURS = [MethodClassifier("deep", "mlp", SMALL, QUICK), MethodRegressor("online", "linear-regression")]
 
 
-@parametrize_with_checks(
-    [MethodClassifier("deep", "mlp", SMALL, QUICK), MethodRegressor("online", "linear-regression")]
-)
+@parametrize_with_checks(OURS)  # type: ignore[untyped-decorator]
 def test_a_method_is_an_estimator(estimator: Any, check: Any) -> None:
     check(estimator)
 
