@@ -5,9 +5,12 @@ It needs no data and reads no weights; it writes nothing.
 
 from __future__ import annotations
 
+import os
+
 from craton.training.protocol import Helped, Run
 from craton.training.tuning.attention import Segments
 from craton.training.tuning.batches import LanguageLoss
+from craton.training.tuning.running import OFFLINE, QUIET
 from craton.training.tuning.together.frames import Begin, End
 from craton.training.tuning.together.gathering import fewer_threads
 from craton.training.tuning.together.group import Group, Scattered, scattering
@@ -17,6 +20,7 @@ from craton.training.tuning.together.sharding import hollow, sharded
 
 def help_tuning(run: Run) -> None:
     """Raises Helped in the end."""
+    os.environ.update(OFFLINE | QUIET)  # of this process alone, before a library of theirs is imported
     meeting = run.team(0, here=True).meet()
     assert meeting is not None
     try:
