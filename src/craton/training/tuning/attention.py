@@ -12,19 +12,25 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 NAME = "craton_segments"
+_UNAWARE = frozenset({"falcon", "gpt_oss"})
+"""Families of transformers 5.23 that make their masks without looking at positions: samples in a row would see each
+other (`modeling_falcon.py`, `modeling_gpt_oss.py`)."""
 
 
 class Segments:
-    """lengths: of the samples in the row that is computed now."""
+    """lengths: of the samples in the row that is computed now. apart: whether the model has to be given each sample by
+    itself."""
 
     def __init__(self) -> None:
         self.lengths: list[int] = []
+        self.apart = False
 
     def attach(self, model: Any) -> bool:
         """False for a model that keeps its own attention."""
         from transformers import AttentionInterface
 
         text = model.config.get_text_config()
+        self.apart = text.model_type in _UNAWARE
         more = ("attn_logit_softcapping", "sliding_window", "layer_types", "attention_chunk_size", "alibi")
         if any(getattr(text, name, None) for name in more) or not model._supports_attention_backend:
             return False

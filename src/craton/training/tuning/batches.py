@@ -6,7 +6,7 @@ are computed only where an answer is predicted.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -84,8 +84,27 @@ class LanguageLoss:
 
     def logits(self, batch: Batch) -> Tensor:
         """(learned tokens, vocabulary)."""
+        import torch
+
+        if self._segments.apart:
+            return torch.cat([self._computed(one) for one in _apart(batch)])
+        return self._computed(batch)
+
+    def _computed(self, batch: Batch) -> Tensor:
         self._segments.lengths = batch.lengths
         found: Tensor = self._model(
             input_ids=batch.ids, position_ids=batch.positions, logits_to_keep=batch.places, use_cache=False
         ).logits[0]
         return found
+
+
+def _apart(batch: Batch) -> Iterator[Batch]:
+    """Each sample in which something is learned, by itself."""
+    start = 0
+    for length in batch.lengths:
+        mine = (batch.places >= start) & (batch.places < start + length)
+        row = slice(start, start + length)
+        if bool(mine.any()):
+            places, wanted = batch.places[mine] - start, batch.wanted[mine]
+            yield Batch(batch.ids[:, row], batch.positions[:, row], places, wanted, [length])
+        start += length
