@@ -13,7 +13,7 @@ from botocore.config import Config
 from tests.servers import RunningServer
 
 ROLE = "arn:aws:iam::123456789012:role/craton"
-PATIENCE = 120.0  # seconds
+PATIENCE = 280.0  # seconds
 
 
 class Clients:
