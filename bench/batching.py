@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import sqlite3
 import subprocess
 import sys
@@ -24,7 +23,7 @@ from pathlib import Path
 from statistics import median, quantiles
 
 from bench.serving import CONTEXT, QUESTIONS, body, first_token, in_process, over_http
-from craton.cli.job import NICENESS
+from craton.children.niceness import JOB, be_nice
 from tests.batch.workshop import ENDED, Bench, Json, chat
 from tests.fetch_starters import main as fetch_starters
 from tests.servers import RunningServer, serving
@@ -83,7 +82,7 @@ def raw_engine(gguf: Path, given: argparse.Namespace) -> Iterator[Callable[[rang
 
 def serve_raw(given: argparse.Namespace) -> None:
     """The child of `raw_engine`."""
-    os.nice(NICENESS)
+    be_nice(JOB)
     with in_process(given.raw, options(given)) as ask, ThreadPoolExecutor(given.at_once) as threads:
         for line in sys.stdin:
             bodies = [body(question(number), given.tokens) for number in range(*json.loads(line))]

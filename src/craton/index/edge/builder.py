@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import os
 import sys
 
 import qdrant_edge as edge
 
 from craton.children.limits import die_with
-
-NICENESS = 10  # searches and chats come first
+from craton.children.niceness import JOB, be_nice
 
 
 def main() -> None:
     die_with(int(sys.argv[2]))
-    os.nice(NICENESS)
+    be_nice(JOB)  # searches and chats come first
     shard = edge.EdgeShard.load(sys.argv[3])
     shard.optimize()
     shard.flush()
