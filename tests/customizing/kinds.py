@@ -26,21 +26,22 @@ threads = 1
 PROMPTS = [{"prompt": f"How is fox number {number}?"} for number in range(8)]
 FIT = QUICK | {"maxSteps": "2", "batchSize": "2", "evalPercentage": "25", "learningRate": "0.02"}
 COMPARED = {name: value for name, value in FIT.items() if name != "packing"}  # where TRL's loop learns
-REWARDED = COMPARED | {"trainingSamplePerPrompt": "2", "inferenceMaxTokens": "4", "maxSteps": "1"}
-GRADER = "def grade(prompt, answer, record):\n    return len(answer) / 100\n"
+REWARDED = COMPARED | {"trainingSamplePerPrompt": "4", "inferenceMaxTokens": "4", "maxSteps": "1"}
+GRADER = "def grade(prompt, answer, record):\n    return sum(answer.encode()) % 97 / 97\n"
+"""No two answers are worth the same: where all are, there is nothing to learn."""
 TEACHER = {"distillationConfig": {"teacherModelConfig": {"teacherModelIdentifier": "echo"}}}
 """The echo model: it answers what it was asked."""
 
 
 class Grader(BaseHTTPRequestHandler):
-    """Rewards long answers; keeps what came in."""
+    """Rewards as the function does; keeps what came in."""
 
     seen: list[Any]
 
     def do_POST(self) -> None:
         samples = json.loads(self.rfile.read(int(self.headers["content-length"])))["samples"]
         self.seen += samples
-        body = json.dumps({"scores": [len(sample["answer"]) / 100 for sample in samples]}).encode()
+        body = json.dumps({"scores": [sum(sample["answer"].encode()) % 97 / 97 for sample in samples]}).encode()
         self.send_response(200)
         self.send_header("content-length", str(len(body)))
         self.end_headers()

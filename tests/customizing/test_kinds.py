@@ -57,7 +57,7 @@ def test_what_it_left_is_deployed_and_answers(firm: Firm, jobs: dict[str, str]) 
         ({"customizationType": "REINFORCEMENT_FINE_TUNING", "customizationConfig": {"rftConfig": {"graderConfig": {
             "lambdaGrader": {"lambdaArn": "arn:aws:lambda:us-east-1:123456789012:function:grade"}}}}}, "graderPython"),
         ({"customizationType": "REINFORCEMENT_FINE_TUNING", "customizationConfig": {"rftConfig": {"hyperParameters": {
-            "trainingSamplePerPrompt": 1000}}}}, "from 2 to 64"),
+            "trainingSamplePerPrompt": 1000}}}}, "less than or equal to 16"),
         ({"customizationType": "REINFORCEMENT_FINE_TUNING", "hyperParameters": FIT | {"packing": "true"}}, "packing"),
         ({"customizationType": "CONTINUED_PRE_TRAINING", "hyperParameters": {"loraRank": "1000"}}, "from 1 to 256"),
         ({"customizationType": "CONTINUED_PRE_TRAINING"}, "line 1: "),
