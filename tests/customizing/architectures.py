@@ -112,7 +112,7 @@ class Workshop:
 
         templated = "im_start" in chat_template(self.folder / name)  # others are asked past their template
         tokenizer = Tokenizer.from_file(str(self.folder / name / "tokenizer.json"))
-        words = [tokenizer.decode([number], skip_special_tokens=False) for number in range(tokenizer.get_vocab_size())]
+        words = [_word(tokenizer, number) for number in range(tokenizer.get_vocab_size())]
         worst, compared = 0.0, 0
         for said in SAID:
             prompt = f"<|im_start|>user\n{said}<|im_end|>\n<|im_start|>assistant\n" if templated else said
@@ -176,6 +176,14 @@ class Workshop:
         assert told is not None
         assert told.top_logprobs
         return list(told.top_logprobs[0].items())
+
+
+def _word(tokenizer: Any, number: int) -> str:
+    """As llama.cpp tells it: decoded alone, a piece of SentencePiece's would lose the blank before it."""
+    piece = str(tokenizer.id_to_token(number))
+    if piece.startswith("\u2581"):
+        return piece.replace("\u2581", " ")
+    return str(tokenizer.decode([number], skip_special_tokens=False))
 
 
 def lora(model: Any, parts: Sequence[str], folder: Path, base: str, task: str = "CAUSAL_LM") -> Any:
