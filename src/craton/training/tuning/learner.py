@@ -24,6 +24,7 @@ from craton.training.tuning.lora import adapter_size, config_of
 from craton.training.tuning.memory import Shared, check_weights
 from craton.training.tuning.precision import device_of, settled
 from craton.training.tuning.results import write_adapter, write_whole
+from craton.training.tuning.schedules import factor
 from craton.training.tuning.trial import Request, try_out
 
 if TYPE_CHECKING:
@@ -96,9 +97,22 @@ def arguments(spec: Tuned, learner: Learner, rate: float, folder: Path) -> dict[
 
 
 def plain(trainer: type[Any]) -> type[Any]:
-    """The same trainer; what it writes is weights alone."""
+    """The same trainer; what it writes is weights alone, and its rate changes as it does in our loop (where the first
+    update already teaches something: transformers' has the rate nought)."""
+    from torch.optim.lr_scheduler import LambdaLR
 
     class Plain(trainer):  # type: ignore[misc]
+        lr_scheduler: Any
+
+        def create_scheduler(self, num_training_steps: int, optimizer: Any = None) -> Any:
+            if self.lr_scheduler is None:
+                schedule, warmup = self.args.lr_scheduler_type.value, self.args.warmup_steps
+                self.lr_scheduler = LambdaLR(
+                    optimizer or self.optimizer, lambda step: factor(schedule, step, num_training_steps, warmup)
+                )
+                self._created_lr_scheduler = True
+            return self.lr_scheduler
+
         def _save(self, output_dir: str | None = None, state_dict: Any = None) -> None:
             self.model.save_pretrained(output_dir, state_dict=state_dict)
 
