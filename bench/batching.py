@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sqlite3
 import subprocess
 import sys
@@ -23,7 +24,7 @@ from pathlib import Path
 from statistics import median, quantiles
 
 from bench.serving import CONTEXT, QUESTIONS, body, first_token, in_process, over_http
-from craton.children.niceness import JOB, be_nice
+from craton.cli.job import NICENESS
 from tests.batch.workshop import ENDED, Bench, Json, chat
 from tests.fetch_starters import main as fetch_starters
 from tests.servers import RunningServer, serving
@@ -82,7 +83,7 @@ def raw_engine(gguf: Path, given: argparse.Namespace) -> Iterator[Callable[[rang
 
 def serve_raw(given: argparse.Namespace) -> None:
     """The child of `raw_engine`."""
-    be_nice(JOB)
+    os.nice(NICENESS)
     with in_process(given.raw, options(given)) as ask, ThreadPoolExecutor(given.at_once) as threads:
         for line in sys.stdin:
             bodies = [body(question(number), given.tokens) for number in range(*json.loads(line))]

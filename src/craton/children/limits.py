@@ -8,8 +8,6 @@ import signal
 import sys
 from pathlib import Path
 
-from craton.children.niceness import be_nice
-
 _PR_SET_PDEATHSIG = 1
 _CLONE_NEWUSER, _CLONE_NEWNET = 0x10000000, 0x40000000
 FILES, FILE_BYTES = 128, 64 << 20
@@ -55,4 +53,4 @@ def alone() -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (FILE_BYTES, FILE_BYTES))
     if sys.platform == "linux":
         ctypes.CDLL(None).unshare(_CLONE_NEWUSER | _CLONE_NEWNET)
-    be_nice(5)
+    os.nice(5)

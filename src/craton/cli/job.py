@@ -12,6 +12,8 @@ import click
 
 from craton.cli.output import say
 
+NICENESS = 10  # answers come before jobs
+
 
 @click.group(hidden=True)
 def job() -> None:
@@ -32,9 +34,7 @@ def run(job_id: str, fence: int | None, parent: int | None, leader: str | None, 
         from craton.children.limits import die_with
 
         die_with(parent)
-    from craton.children.niceness import JOB, be_nice
-
-    be_nice(JOB)
+    os.nice(max(0, NICENESS - os.nice(0)))  # a child is nice already
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
     from craton.app.config import Home
     from craton.app.jobs import help_with, run_job

@@ -20,7 +20,6 @@ from craton.children.connection import Connection
 from craton.children.errors import to_wire
 from craton.children.frames import Frames, encode
 from craton.children.limits import bound_memory, die_with
-from craton.children.niceness import be_nice
 from craton.core.errors import CratonError, Unsupported
 from craton.engines.protocol import Engine, EngineSpec
 from craton.engines.worker.frames import Load, LoadFailed, Ready, ServerFrame
@@ -30,7 +29,6 @@ from craton.engines.worker.memory import headroom
 
 def main() -> None:
     die_with(int(sys.argv[2]))
-    be_nice(0)  # as nice as the job that it belongs to
     sock = socket.socket(fileno=int(sys.argv[1]))
     load = _read_load(sock)
     try:

@@ -7,6 +7,7 @@ to write a file, open a connection or start a process.
 
 from __future__ import annotations
 
+import os
 import pickletools
 import resource
 import sys
@@ -18,7 +19,6 @@ from typing import Any, BinaryIO
 import msgspec
 
 from craton.children.limits import bound_memory, die_with
-from craton.children.niceness import JOB, be_nice
 from craton.core.errors import Damaged
 from craton.formats.gguf import read_gguf_file
 from craton.formats.safetensors import read_safetensors_file
@@ -34,7 +34,7 @@ _FORBIDDEN = ("socket.", "subprocess.", "os.system", "os.exec", "os.fork", "os.p
 def main() -> None:
     parent, memory, format, path = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3], Path(sys.argv[4])
     die_with(parent)
-    be_nice(JOB)
+    os.nice(10)
     sys.dont_write_bytecode = True
     scanner: Any = None
     if format == "pickle":

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 import qdrant_edge as edge
 
 from craton.children.limits import die_with
-from craton.children.niceness import JOB, be_nice
+
+NICENESS = 10  # searches and chats come first
 
 
 def main() -> None:
     die_with(int(sys.argv[2]))
-    be_nice(JOB)  # searches and chats come first
+    os.nice(NICENESS)
     shard = edge.EdgeShard.load(sys.argv[3])
     shard.optimize()
     shard.flush()
