@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -33,6 +34,7 @@ precision = "f32"
 """
 SAID = ("The quick brown fox", "lazy", "sleep", "2026", "jumps over the lazy dog", "it")
 LEARNED = [{"prompt": f"How is {word}?", "completion": f"{word} sleeps."} for word in TEXT.split()]
+THIN = 1e-3
 FORCED = "40"  # a token that is a letter in each vocabulary: llama.cpp tells nothing beside half of one
 UPDATES = {"maxSteps": "2", "batchSize": "2", "learningRate": "0.02", "evalPercentage": "0", "precision": "float32"}
 
@@ -106,7 +108,7 @@ class Workshop:
 
     def difference(self, model: str, name: str, original: Any) -> tuple[float, int]:
         """The largest difference of log-probabilities to the original's, and of how many tokens: the likeliest 20 after
-        each of a few prompts."""
+        each of a few prompts (but those after which the choice of experts is `torn`)."""
         import torch
         from tokenizers import Tokenizer
 
@@ -117,6 +119,8 @@ class Workshop:
         for said in SAID:
             prompt = f"<|im_start|>user\n{said}<|im_end|>\n<|im_start|>assistant\n" if templated else said
             ids = tokenizer.encode(prompt).ids
+            if torn(original, ids):
+                continue
             with torch.no_grad():
                 expected = torch.log_softmax(original(torch.tensor([ids])).logits[0, -1], -1).tolist()
             for text, told in (self._likeliest if templated else self._continued)(model, said):
@@ -178,9 +182,38 @@ class Workshop:
         return list(told.top_logprobs[0].items())
 
 
+def torn(model: Any, ids: Sequence[int]) -> bool:
+    """Whether the choice of DeepSeek's experts (groups first, then experts of these; arXiv 2412.19437, 2.1.2) for the last
+    token hangs by less than what keys and values in 16-bit floats change: then llama.cpp may well choose others."""
+    import torch
+
+    margins: list[float] = []
+
+    def look(router: Any, given: tuple[Any, ...], _chosen: Any) -> None:
+        config, state = model.config, given[0].reshape(-1, given[0].shape[-1])[-1]
+        scores = torch.sigmoid(router.weight @ state) + router.e_score_correction_bias
+        groups = scores.view(config.n_group, -1).topk(2).values.sum(-1)
+        ranked, places = groups.sort(descending=True)
+        margins.append(float(ranked[config.topk_group - 1] - ranked[config.topk_group]))
+        within = scores.view(config.n_group, -1)[places[: config.topk_group]].flatten().sort(descending=True).values
+        margins.append(float(within[config.num_experts_per_tok - 1] - within[config.num_experts_per_tok]))
+
+    routers = [module for module in model.modules() if type(module).__name__ == "DeepseekV3TopkRouter"]
+    hooks = [router.register_forward_hook(look) for router in routers]
+    if routers:
+        with torch.no_grad():
+            model(torch.tensor([ids]))
+    for hook in hooks:
+        hook.remove()
+    return min(margins, default=1.0) < THIN
+
+
 def _word(tokenizer: Any, number: int) -> str:
-    """As llama.cpp tells it: decoded alone, a piece of SentencePiece's would lose the blank before it."""
+    """As llama.cpp tells it. Decoded alone, a piece of SentencePiece's would lose the blank before it, and a byte would
+    not be the letter that it is."""
     piece = str(tokenizer.id_to_token(number))
+    if (byte := re.fullmatch("<0x([0-7][0-9A-F])>", piece)) is not None:
+        return chr(int(byte[1], 16))
     if piece.startswith("\u2581"):
         return piece.replace("\u2581", " ")
     return str(tokenizer.decode([number], skip_special_tokens=False))
