@@ -183,8 +183,8 @@ class Workshop:
 
 
 def torn(model: Any, ids: Sequence[int]) -> bool:
-    """Whether the choice of DeepSeek's experts (groups first, then experts of these; arXiv 2412.19437, 2.1.2) for the last
-    token hangs by less than what keys and values in 16-bit floats change: then llama.cpp may well choose others."""
+    """Whether the choice of DeepSeek's experts (groups first, then experts of these; arXiv 2412.19437, 2.1.2) for the
+    last token hangs by less than what keys and values in 16-bit floats change: llama.cpp may then choose others."""
     import torch
 
     margins: list[float] = []

@@ -27,8 +27,8 @@ ABOUT = (
     "`create_model_customization_job` (LoRA, two updates) and a deployment to an answer with the adapter. Compared are "
     "the log-probabilities of the likeliest tokens after six prompts, told over HTTP, with transformers' own, and with "
     "PEFT's over the adapter's files: the largest difference. llama.cpp keeps keys and values in 16-bit floats here, "
-    "and looks GELU up in a table; with 32-bit caches the differences are those of docs/models.md. Left out are prompts "
-    "after which DeepSeek's experts are chosen by a margin below 0.001, which that rounding can turn."
+    "and looks GELU up in a table; with 32-bit caches the differences are those of docs/models.md. Left out are "
+    "prompts after which DeepSeek's experts are chosen by a margin below 0.001, which that rounding can turn."
 )
 
 
