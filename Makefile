@@ -6,8 +6,7 @@ BIN := $(VENV)/bin
 HOST ?= 127.0.0.1
 PORT ?= 8000
 TEST_STARTERS := $(CURDIR)/build/starters
-# More workers than CI has cores: half of the time a test waits, for a server that starts or a process that ends.
-WORKERS ?= 3
+WORKERS ?= 2
 PYTEST = CRATON_TEST_STARTERS=$(TEST_STARTERS) $(BIN)/python -m pytest -q
 # What failed is run again without anything beside it: two cores shared by real servers, workers and jobs make clocks
 # run out. What is broken fails again; three such, and there is no need to see more.
