@@ -63,9 +63,9 @@ class FileSendingCycle(RequestResponseCycle):
             holding = _Holding()
             await self._send_over(holding, message)
             self._head = b"".join(holding.written)
+            asyncio.get_running_loop().call_soon(self._write_head)  # a stream's first words may be long in coming
         elif kind == EXTENSION:
-            _Leading(transport, self._head).flush()
-            self._head = b""
+            self._write_head()
             await self._send_file(message)
         elif self._head:
             leading, self._head = _Leading(transport, self._head), b""
@@ -73,6 +73,11 @@ class FileSendingCycle(RequestResponseCycle):
             leading.flush()
         else:
             await super().send(message)
+
+    def _write_head(self) -> None:
+        head, self._head = self._head, b""
+        if head:
+            self.transport.write(head)
 
     async def _send_over(self, other: Any, message: Any) -> None:
         transport, self.transport = self.transport, other

@@ -15,7 +15,7 @@ from craton.core.errors import Unsupported
 from craton.formats.peft import CONFIG, WEIGHTS
 from craton.serve.target import Overlay, Target
 
-_FLOAT = 4  # bytes: llama.cpp gets an adapter's numbers as float32
+_FLOAT = 4  # bytes: llama.cpp gets an adapter's numbers as float32, at most
 
 
 def over(adapter: Target, base: Target) -> Target:
