@@ -57,6 +57,10 @@ async def _answer(scope: Any, send: Any, file: Path) -> None:
             await asyncio.sleep(PAUSE)
             await body(b"hello", more=True)
             await body()
+        case "/late":
+            await start()
+            await asyncio.sleep(PAUSE)
+            await body(b"hello")
         case "/nothing":
             await start(status=204)
             await body()
@@ -100,3 +104,10 @@ def test_the_head_of_a_stream_does_not_wait_for_it(address: tuple[str, int]) -> 
 
 def test_a_files_head_comes_before_it(address: tuple[str, int]) -> None:
     assert b"".join(ask(address, "GET /file")).endswith(b"content-length: 5\r\nconnection: close\r\n\r\nhello")
+
+
+def test_a_head_does_not_wait_for_a_body_that_is_late(address: tuple[str, int]) -> None:
+    head, *rest = ask(address, "GET /late")
+    assert head.startswith(b"HTTP/1.1 200")
+    assert head.endswith(b"\r\n\r\n")
+    assert b"hello" in b"".join(rest)
