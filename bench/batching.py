@@ -39,24 +39,33 @@ def question(number: int) -> str:
     return f"{number}. {QUESTIONS[number % len(QUESTIONS)]}"
 
 
-def records(numbers: range, max_tokens: int) -> list[Json]:
-    options = {"inferenceConfig": {"maxTokens": max_tokens, "temperature": 0}}
-    return [{"recordId": f"r{number}", "modelInput": chat(question(number), **options)} for number in numbers]
+def length(number: int, tokens: int) -> int:
+    """Of an answer: from half of `tokens` to half more. Were all of a length, the raw side's would begin and end
+    together, wave by wave, and its last ones would leave no slot idle."""
+    return tokens // 2 + number * 7 % (tokens + 1)
 
 
-def batch_rate(bench: Bench, server: RunningServer, numbers: range, max_tokens: int) -> float:
+def records(numbers: range, tokens: int) -> list[Json]:
+    return [{"recordId": f"r{number}", "modelInput": _asked(number, tokens)} for number in numbers]
+
+
+def _asked(number: int, tokens: int) -> Json:
+    return chat(question(number), inferenceConfig={"maxTokens": length(number, tokens), "temperature": 0})
+
+
+def batch_rate(bench: Bench, server: RunningServer, numbers: range, tokens: int) -> float:
     """Tokens a second of one batch."""
-    job = bench.start(bench.put(f"{numbers.start}.jsonl", records(numbers, max_tokens)), model=MODEL)
+    job = bench.start(bench.put(f"{numbers.start}.jsonl", records(numbers, tokens)), model=MODEL)
     while (ended := bench.get(job))["status"] not in ENDED:
         time.sleep(POLL)
     if ended["successRecordCount"] != len(numbers):
         raise RuntimeError(str(ended))
     with closing(sqlite3.connect(server.home / "craton.db")) as database:
-        first, last, tokens = database.execute(
+        first, last, written = database.execute(
             "SELECT min(started), max(started + seconds), sum(output_tokens) FROM requests WHERE id LIKE ?",
             (f"{job}.%",),
         ).fetchone()
-    return float(tokens / (last - first))
+    return float(written / (last - first))
 
 
 @contextmanager
@@ -86,7 +95,7 @@ def serve_raw(given: argparse.Namespace) -> None:
     os.nice(NICENESS)
     with in_process(given.raw, options(given)) as ask, ThreadPoolExecutor(given.at_once) as threads:
         for line in sys.stdin:
-            bodies = [body(question(number), given.tokens) for number in range(*json.loads(line))]
+            bodies = [body(question(number), length(number, given.tokens)) for number in range(*json.loads(line))]
             began = time.perf_counter()
             tokens = sum(count for count, _ in threads.map(ask, bodies))
             print(json.dumps(tokens / (time.perf_counter() - began)), flush=True)
@@ -105,8 +114,8 @@ def first_tokens(server: RunningServer, count: int, start: int) -> list[float]:
 def main(arguments: list[str] | None = None) -> None:
     parser = argparse.ArgumentParser(prog="python -m bench batching", description=__doc__)
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--records", type=int, default=48)
-    parser.add_argument("--tokens", type=int, default=32, help="of an answer")
+    parser.add_argument("--records", type=int, default=96)
+    parser.add_argument("--tokens", type=int, default=32, help="of an answer, on average")
     parser.add_argument("--at-once", type=int, default=8)
     parser.add_argument("--chats", type=int, default=15)
     parser.add_argument("--starters", type=Path, default=Path("build/starters"))

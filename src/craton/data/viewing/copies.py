@@ -5,9 +5,11 @@ from __future__ import annotations
 import asyncio
 from collections import OrderedDict
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Generic, TypeVar
 
+import msgspec
 from msgspec import Struct
 
 from craton.core.errors import CratonError, Damaged, StorageFull, Throttled, TooLarge, Unsupported
@@ -18,7 +20,7 @@ from craton.data.viewing.values import DataFile, Described
 
 T = TypeVar("T")
 
-PARQUET = "parquet"
+PARQUET, DESCRIBED = "parquet", "described"
 PATIENCE = 20.0  # seconds that a caller waits; the work goes on
 _REMEMBERED = 20_000
 _LASTING = (Damaged, TooLarge, Unsupported)  # what trying again does not change
@@ -110,21 +112,35 @@ class Copies:
         if path is None:
             what = f"{file.path!r} is being made ready"
             path = await self._once.do(key, what, lambda: self._convert(key, file), patience)
-        described = self._described.get(key)
-        if described is None:
-            described = await self._quick.run(Describe(str(path), file.path), Described)
-            self._described.put(key, described)
-        return Copied(path, key, described)
+        return Copied(path, key, await self._describe(key, path, file))
 
     async def close(self) -> None:
         await self._once.close()
+
+    async def _describe(self, key: str, path: Path, file: DataFile) -> Described:
+        """Read in a child once, and kept beside the copy: a job's process need not start a child for it."""
+        described = self._described.get(key)
+        if described is None:
+            kept = await asyncio.to_thread(self._shelf.read_bytes, key, DESCRIBED)
+            if kept is not None:
+                described = msgspec.msgpack.decode(kept, type=Described)
+                self._described.put(key, described)
+            else:
+                described = await self._quick.run(Describe(str(path), file.path), Described)
+                await self._keep(key, described)
+        return described
+
+    async def _keep(self, key: str, described: Described) -> None:
+        self._described.put(key, described)
+        with suppress(StorageFull):  # then the next process reads it again
+            await asyncio.to_thread(self._shelf.put_bytes, msgspec.msgpack.encode(described), key, DESCRIBED)
 
     async def _convert(self, key: str, file: DataFile) -> Path:
         source = await self.source(file)
         temporary = await asyncio.to_thread(self._shelf.temporary)
         try:
             described = await self._pool.run(Convert(source, str(temporary)), Described)
-            self._described.put(key, described)
+            await self._keep(key, described)
             return await asyncio.to_thread(self._shelf.put, temporary, key, PARQUET)
         except OSError:
             raise StorageFull() from None

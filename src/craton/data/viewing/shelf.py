@@ -39,6 +39,14 @@ class Shelf:
             return None
         return path
 
+    def read_bytes(self, key: str, kind: str) -> bytes | None:
+        """What `put_bytes` wrote; None when it is not there (any more)."""
+        path = self.find(key, kind)
+        try:
+            return None if path is None else path.read_bytes()
+        except FileNotFoundError:
+            return None
+
     def temporary(self) -> Path:
         """Where a new one may be written."""
         make_folders(self._files, self._folder)

@@ -93,7 +93,7 @@ class Viewer:
         self._slow = TablePool(1, limits)
         self._copies = Copies(shelf, self._slow, self._quick, locate)
         self._configs = Memory[tuple[Config, ...]](1000)
-        self._measured = Once[Path]()
+        self._measured = Once[bytes]()
 
     @property
     def reads(self) -> bool:
@@ -186,15 +186,15 @@ class Viewer:
         opened = await self.open(place, config, split)
         features = hashlib.sha256(msgspec.json.encode(opened.features)).hexdigest()
         key = key_of(place.tenant, _STATISTICS, features, *(file.key for file in opened.files))
-        path = await asyncio.to_thread(self._shelf.find, key, _STATISTICS)
-        if path is None:
+        content = await asyncio.to_thread(self._shelf.read_bytes, key, _STATISTICS)
+        if content is None:
 
-            async def count() -> Path:
-                found = await self._slow.run(Measure(opened.table), Statistics)
-                return await asyncio.to_thread(self._shelf.put_bytes, msgspec.msgpack.encode(found), key, _STATISTICS)
+            async def count() -> bytes:
+                found = msgspec.msgpack.encode(await self._slow.run(Measure(opened.table), Statistics))
+                await asyncio.to_thread(self._shelf.put_bytes, found, key, _STATISTICS)
+                return found
 
-            path = await self._measured.do(key, f"The statistics of {opened.split.name!r} are being counted", count)
-        content = await asyncio.to_thread(path.read_bytes)
+            content = await self._measured.do(key, f"The statistics of {opened.split.name!r} are being counted", count)
         return replace(msgspec.msgpack.decode(content, type=Statistics), partial=opened.partial)
 
     def _find_configs(self, place: Place) -> tuple[Config, ...]:

@@ -51,6 +51,7 @@ def _random(
 ) -> tuple[Places, Places, tuple[str, ...]]:
     """As scikit-learn's train_test_split draws. The one row of a class is learned from."""
     import numpy as np
+    import pandas as pd
     from sklearn.model_selection import train_test_split
 
     if not share:
@@ -58,12 +59,13 @@ def _random(
     alone, warned = places[:0], list[str]()
     labels = None
     if classes is not None:
-        labels = classes.to_numpy()[places]
-        counts = classes.iloc[places].value_counts()
+        codes, names_of = pd.factorize(classes, sort=True)  # scikit-learn sorts the labels, too, and texts slowly
+        labels = codes[places]
+        counts = pd.Series(labels).value_counts()
         if (counts == 1).any():
             single = np.isin(labels, counts.index[counts == 1].to_numpy())
             alone, places, labels = places[single], places[~single], labels[~single]
-            names = ", ".join(str(name) for name in counts.index[counts == 1][:5])
+            names = ", ".join(str(names_of[code]) for code in counts.index[counts == 1][:5])
             warned.append(f"Classes with one row are learned from and never judged: {names}.")
         if min(round(len(places) * share), len(places) - round(len(places) * share)) < len(counts) - len(alone):
             warned.append("There are too few rows for each part to have every class: the split is plainly random.")
