@@ -1,4 +1,5 @@
-"""The engine of trained models: one thread asks the library, everybody who waits meanwhile is asked about together."""
+"""The engine of trained models: one thread asks the library (several where it allows that), and everybody who waits
+meanwhile is asked about together."""
 
 from __future__ import annotations
 
@@ -21,7 +22,7 @@ from craton.engines.predictor.batching import Job, Waiting
 from craton.engines.predictor.drift import Watch, read_reference
 from craton.engines.predictor.loaders import load_described
 from craton.engines.predictor.manifest import NAME, read_manifest
-from craton.engines.predictor.protocol import Learner, Predictor
+from craton.engines.predictor.protocol import Learner, Predictor, Shared
 from craton.engines.predictor.tables import Table, joined
 from craton.engines.predictor.validating import checked
 from craton.engines.protocol import EngineSpec
@@ -41,8 +42,9 @@ class PredictorEngine:
         self._model, self._predictor, self._watch = model, predictor, watch
         self._names = pd.Index([field.name for field in predictor.signature.inputs])
         self._waiting = Waiting()
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="predictor")
-        self._work: asyncio.Task[None] | None = None
+        self._threads = predictor.threads if isinstance(predictor, Shared) else 1
+        self._pool = ThreadPoolExecutor(self._threads, thread_name_prefix="predictor")
+        self._busy, self._working = 0, set[asyncio.Task[None]]()
         self._closed = False
 
     @classmethod
@@ -70,8 +72,11 @@ class PredictorEngine:
             raise Unsupported(f"{request.verb!r} with {self._model}")
         job = Job(request, asyncio.get_running_loop().create_future())
         self._waiting.add(job)
-        if self._work is None:
-            self._work = asyncio.create_task(self._run())
+        if self._busy < self._threads:
+            self._busy += 1
+            working = asyncio.create_task(self._run())
+            self._working.add(working)
+            working.add_done_callback(self._working.discard)
         return await job.done
 
     async def close(self) -> None:
@@ -79,14 +84,14 @@ class PredictorEngine:
         for job in self._waiting.clear():
             if not job.done.done():
                 job.done.set_exception(ModelUnavailable(self._model, "it was unloaded"))
-        self._thread.shutdown(wait=False, cancel_futures=True)
+        self._pool.shutdown(wait=False, cancel_futures=True)
 
     async def _run(self) -> None:
         """Until nothing waits."""
         loop = asyncio.get_running_loop()
         try:
             while batch := self._waiting.take():
-                outcomes = await loop.run_in_executor(self._thread, self._answered, [job.request for job in batch])
+                outcomes = await loop.run_in_executor(self._pool, self._answered, [job.request for job in batch])
                 for job, outcome in zip(batch, outcomes, strict=True):
                     if job.done.done():
                         continue
@@ -95,7 +100,7 @@ class PredictorEngine:
                     else:
                         job.done.set_result(outcome)
         finally:
-            self._work = None
+            self._busy -= 1  # at once: who comes now must not count on it
 
     # --- in the thread ----------------------------------------------------------------------------------------
 

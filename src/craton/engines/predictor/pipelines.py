@@ -270,6 +270,9 @@ class SklearnPredictor(TabularPredictor):
 
 class LightGBMPredictor(TabularPredictor):
     read = LightGBMModel.read
+    threads = 2
+    """See `protocol.Shared`: LightGBM's `predict` only reads the trees. Each call has all cores; a second one takes
+    what the first one leaves idle."""
 
 
 class XGBoostPredictor(TabularPredictor):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, runtime_checkable
 
 from craton.core.predicting import PredictVerb, Signature
 
@@ -42,4 +42,17 @@ class Learner(Predictor, Protocol):
 
     def learn(self, rows: pd.DataFrame, target: list[Any]) -> dict[str, Any]:
         """Takes the rows in, in their order. Returns what it knows now: {"seen": 120, "drift": false, ...}."""
+        ...
+
+
+@runtime_checkable
+class Shared(Protocol):
+    """A predictor that several threads may ask at once, and learns nothing meanwhile.
+
+    Worth it where the library works without Python's lock: rows shared out to its own threads wait for the slowest of
+    them, whole batches side by side do not."""
+
+    @property
+    def threads(self) -> int:
+        """How many."""
         ...
