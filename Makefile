@@ -8,22 +8,27 @@ PORT ?= 8000
 TEST_STARTERS := $(CURDIR)/build/starters
 WORKERS ?= 2
 PYTEST = CRATON_TEST_STARTERS=$(TEST_STARTERS) $(BIN)/python -m pytest -q
+QUICK := -m "not slow"
 # What failed is run again without anything beside it: two cores shared by real servers, workers and jobs make clocks
 # run out. What is broken fails again; three such, and there is no need to see more.
 AGAIN := --last-failed --last-failed-no-failures none --maxfail 3
 
-.PHONY: run test lint style bench compat proof mission lock clean
+.PHONY: run test slow lint style bench compat proof mission lock clean
 
 run: $(VENV)/.run  ## install, fetch the starter models, serve, answer from the documents
 	$(BIN)/craton models pull --starters
 	$(BIN)/craton demo --patience 120 & exec $(BIN)/craton serve --host $(HOST) --port $(PORT)
 
-test: $(VENV)/.test style  ## everything: lint, types, tests
+test: $(VENV)/.test style  ## lint, types, tests
 	$(BIN)/python tests/fetch_starters.py $(TEST_STARTERS)
 	@mkdir -p build; nice $(BIN)/mypy > build/types.log 2>&1 & types=$$!; \
-	$(PYTEST) -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS) \
-		|| { echo "Failed beside others; once more, alone:"; $(PYTEST) $(AGAIN); }; tests=$$?; \
+	$(PYTEST) $(QUICK) -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(ARGS) \
+		|| { echo "Failed beside others; once more, alone:"; $(PYTEST) $(QUICK) $(AGAIN); }; tests=$$?; \
 	wait $$types; types=$$?; cat build/types.log; exit $$((tests | types))
+
+slow: $(VENV)/.test  ## the tests that take long: storms, kills, fine-tunes, every lesson
+	$(BIN)/python tests/fetch_starters.py $(TEST_STARTERS)
+	$(PYTEST) -m slow $(ARGS)
 
 lint: style  ## ruff and the type checker
 	$(BIN)/mypy

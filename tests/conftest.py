@@ -15,21 +15,26 @@ import sqlalchemy
 from craton.store.database import Database
 from tests.servers import RunningServer, clean_environment, craton, serving
 
-# Two tests' threads share the cores: those of OpenMP are to sleep while they wait (read when a library is imported).
+# Two tests' threads share the cores: those of OpenMP that wait are to sleep soon, as in Craton's children
+# (`children.process`; read when a library is imported).
 os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
+os.environ.setdefault("GOMP_SPINCOUNT", "300")
 
 
 LONGEST = (
-    "lessons/test_playing_",
+    "lessons/",
     "training/test_running",
+    "knowledge/test_syncing",
+    "knowledge/ingesting/",
+    "training/methods/",
+    "serve/test_predicting",
     "customizing/",
-    "app/test_knowledge_databases_storage",
-    "app/test_knowledge_ingestion",
-    "faults/test_bad_weights",
-    "training/team/",
-    "training/tuning/",
-    "index/",
+    "app/test_knowledge_",
+    "faults/",
+    "training/",
+    "engines/llama_cpp/",
     "jobs/test_executor",
+    "store/test_blob_stores",
 )
 
 

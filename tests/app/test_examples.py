@@ -38,6 +38,7 @@ def run(server: RunningServer, example: str) -> list[str]:
     return done.stdout.splitlines()
 
 
+@pytest.mark.slow
 def test_the_workshops_flow_runs_and_leaves_nothing(named_server: RunningServer) -> None:
     said = run(named_server, "workshop.py")
     assert [line.split()[-3:] for line in said[:3]] == [["COMPLETE,", "3", "documents"]] * 3

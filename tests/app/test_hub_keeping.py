@@ -125,6 +125,7 @@ def test_a_scrub_without_a_second_copy_names_the_files_and_fails(near: RunningSe
     assert near.craton("blobs", "scrub", "--rate", "1GiB", "--json").returncode == 0
 
 
+@pytest.mark.slow
 def test_a_collection_runs_as_a_command_and_as_a_job(near: RunningServer, api: HfApi) -> None:
     found = json.loads(near.craton("blobs", "collect", "--json").stdout)
     assert found["removed"] == 0, "everything is young"

@@ -79,6 +79,7 @@ def chat(firm: Company, model: str, **options: Any) -> Any:
     return answer.json()["choices"][0]
 
 
+@pytest.mark.slow
 def test_attention_is_told_as_numbers_and_as_a_picture(firm: Company) -> None:
     pytest.importorskip("transformers")
     told = ask(firm, "attention", {"text": TEXT, "layer": 1})

@@ -46,6 +46,7 @@ indexes = true
         yield Aws(server)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("storage", ["edge", "rds"])
 def test_documents_are_read_found_answered_from_and_deleted(aws: Aws, schema: Schema, storage: str) -> None:
     base = aws.base(MINILM) if storage == "edge" else rds_base(aws, embedder=MINILM)

@@ -95,6 +95,7 @@ def held(schema: Schema) -> dict[str, list[object]]:
     return {kind: sorted(map(repr, rows)) for kind, rows in found.items()}
 
 
+@pytest.mark.slow
 def test_an_index_lives_in_the_registered_database_and_goes_with_its_base(world: World) -> None:
     base = rds_base(world.aws)
     source = base.s3_source(world.aws.bucket())
@@ -207,6 +208,7 @@ def kill(server: RunningServer) -> None:
     server.process.wait()
 
 
+@pytest.mark.slow
 def test_killed_while_it_writes_the_index_is_the_same_in_the_end(postgres_server: str, tmp_path: Path) -> None:
     texts = {f"{number}.txt": f"text {number} of topic{number % 7}\nwith word{number}" for number in range(240)}
     with new_schema(postgres_server) as schema:

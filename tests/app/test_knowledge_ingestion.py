@@ -72,6 +72,7 @@ def test_changes_and_deletions_are_followed(base: Base, aws: Aws) -> None:
     assert set(source.documents()) == {"a.txt", "b.txt", "d.txt", "e.txt"}
 
 
+@pytest.mark.slow
 def test_a_source_that_suddenly_shrinks_waits_for_a_word(base: Base, aws: Aws, server: RunningServer) -> None:
     source = base.s3_source(aws.bucket())
     names = [f"{number:02}.txt" for number in range(24)]

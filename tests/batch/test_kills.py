@@ -10,6 +10,8 @@ import time
 from contextlib import ExitStack, suppress
 from pathlib import Path
 
+import pytest
+
 from tests.batch.conftest import AT_ONCE, Back
 from tests.batch.workshop import Bench, record, said
 from tests.faults.seen import descendants
@@ -21,6 +23,7 @@ KILLS = 3
 AHEAD = 2  # records that are asked beside those that the engine works on
 
 
+@pytest.mark.slow
 def test_a_batch_under_kill_9_loses_and_doubles_nothing(home: Path, back: Back) -> None:
     chance = random.Random()
     before = back.asked()

@@ -122,6 +122,7 @@ def test_the_command_line_converts_quantises_and_exports(folder: Path, tmp_path:
     assert "craton models convert acme/tiny" in refused.stderr
 
 
+@pytest.mark.slow
 def test_an_adapter_is_exported_merged_into_its_base(folder: Path, tmp_path: Path) -> None:
     peft = pytest.importorskip("peft")
     environment = clean_environment(tmp_path / "home")

@@ -51,6 +51,7 @@ def ask(workshop: Workshop) -> openai.OpenAI:
     return openai.OpenAI(base_url=f"{workshop.url}/v1", api_key=workshop.clients.token)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(ADAPTED))
 def test_an_adapter_over_an_imported_model_adds_what_peft_adds(workshop: Workshop, name: str, tmp_path: Path) -> None:
     base = workshop.named(name)

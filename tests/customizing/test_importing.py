@@ -117,6 +117,7 @@ def test_what_cannot_be_brought_in_says_why_and_leaves_nothing(importers: Import
     assert {job["importedModelName"] for job in listed} == {"pickled", "cut", "nothing"}
 
 
+@pytest.mark.slow
 def test_what_llama_cpp_is_not_given_runs_on_the_transformers_engine(importers: Importers) -> None:
     from tests.tiny_models import VOCABULARY, byte_level
 
@@ -149,6 +150,7 @@ def test_a_killed_import_goes_on(importers: Importers) -> None:
     assert not list(place.iterdir())
 
 
+@pytest.mark.slow
 def test_a_custom_model_is_copied_and_quantised_under_other_names(importers: Importers) -> None:
     alice = importers.alice
     arn = str(

@@ -184,6 +184,7 @@ def test_nobody_sees_another_accounts_jobs(firm: Firm, tuned: str) -> None:
         assert refused(error)[0] == "ResourceNotFoundException"
 
 
+@pytest.mark.slow
 def test_the_example_tunes_deploys_asks_and_cleans_up(firm: Firm) -> None:
     example = Path(__file__).parents[2] / "examples" / "customization.py"
     variables = {

@@ -32,6 +32,7 @@ def jobs(firm: Firm) -> dict[str, str]:
     return {name: start(firm, name, ALL[name]) for name in TRIED}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", TRIED)
 def test_a_job_leaves_its_curves_and_a_model(firm: Firm, jobs: dict[str, str], name: str) -> None:
     before, after = check(firm, name, jobs[name], ALL[name])

@@ -77,6 +77,7 @@ def as_tool(dialect: Dialect, schema: dict[str, Any]) -> dict[str, Any]:
     return body | {"tools": [tool], "tool_choice": {"type": "any"}}
 
 
+@pytest.mark.slow
 def test_bad_schemas_are_refused_while_seven_streams_go_on(small_server: RunningServer) -> None:
     """Each bad schema as an output format and as a tool's, the dialects taking turns. Seven readers stream all the
     while: every one of their answers comes to its end. (Not always the same: a batch of eight rounds differently.)"""

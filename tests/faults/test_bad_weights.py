@@ -175,6 +175,7 @@ def with_template(source: Path, target: Path, template: str) -> Path:
     return target
 
 
+@pytest.mark.slow
 def test_a_hostile_template_is_refused_when_it_comes_in(tmp_path: Path) -> None:
     home = tmp_path / "home"
     before = names(home)
@@ -218,6 +219,7 @@ def answers_again(server: RunningServer, model: str) -> None:
     wait_until(lambda: isinstance(outcome(dialect, model, "Hi", stream=False, max_tokens=2), str), 60)
 
 
+@pytest.mark.slow
 def test_a_template_that_attacks_on_one_message_hurts_only_that_request(
     starter_files: Path, copy_home: Callable[[Path], Path], tmp_path: Path
 ) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import boto3
+import pytest
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -86,6 +87,7 @@ def put_parts(s3: Any, done: Done, stop: threading.Event) -> None:
         done.joined[key] = done.tried[key]
 
 
+@pytest.mark.slow
 def test_what_was_acknowledged_is_whole_and_the_rest_is_invisible(tmp_path: Path) -> None:
     home, done = tmp_path / "home", Done()
     rng = random.Random(20)

@@ -84,6 +84,7 @@ def small_disk(folder: Path, size: str = SIZE) -> Iterator[SmallDisk]:
             process.wait()
 
 
+@pytest.mark.slow
 def test_a_full_disk(tmp_path: Path) -> None:
     file = tmp_path / "honest.gguf"
     file.write_bytes(

@@ -37,6 +37,7 @@ def trained(client: httpx.Client, spec: dict[str, Any]) -> dict[str, Any]:
     return dict(found)
 
 
+@pytest.mark.slow
 def test_a_run_that_fills_the_disk_ends_and_takes_its_files_along(tmp_path: Path) -> None:
     with small_disk(tmp_path, "14m") as disk, disk.server.client() as client:
         failed = trained(client, LARGE)

@@ -11,6 +11,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from tests.faults.dialects import NAMES, send, speak
 from tests.faults.seen import descendants, is_alive, wait_until
 from tests.servers import serving
@@ -19,6 +21,7 @@ SMALL = "smollm2-135m-instruct"
 FLUSHED = 0.5  # seconds after which an answered request's row is on the disk: ten groups
 
 
+@pytest.mark.slow
 def test_a_killed_server_leaves_no_worker_and_loses_no_row_that_was_due(
     copy_home: Callable[[Path], Path], tmp_path: Path
 ) -> None:
@@ -72,6 +75,7 @@ def dialect_request_id(headers: object) -> str:
     return next(value for value in found if value)
 
 
+@pytest.mark.slow
 def test_a_server_that_is_told_to_stop_leaves_no_worker(copy_home: Callable[[Path], Path], tmp_path: Path) -> None:
     with serving(copy_home(tmp_path / "home")) as server:
         speak("openai", server).ask(SMALL, "Hi", 2)

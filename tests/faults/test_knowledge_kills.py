@@ -8,12 +8,15 @@ import random
 import shutil
 from pathlib import Path
 
+import pytest
+
 from tests.app.knowing import Aws, Source, keys
 from tests.faults.seen import wait_until
 from tests.proof.ingestion import RARITY, VICTIMS, differences, storm
 from tests.servers import serving
 
 
+@pytest.mark.slow
 def test_ingestions_that_are_killed_leave_the_index_of_an_undisturbed_one(tmp_path: Path) -> None:
     told, stormy, rebuilt, calm = storm(tmp_path, 60, 7, random.Random(), longest=1.0)
     assert told.kills.total() == 7
@@ -35,6 +38,7 @@ def found(source: Source) -> list[tuple[str, float]]:
     return sorted((key, round(result["score"], 4)) for key, result in zip(keys(results), results, strict=True))
 
 
+@pytest.mark.slow
 def test_an_index_that_is_deleted_under_a_running_server_is_built_again(tmp_path: Path) -> None:
     with serving(tmp_path / "home") as server:
         source = Aws(server).base().filled({f"{number}.txt": f"Document {number} is here." for number in range(30)})
@@ -49,6 +53,7 @@ def test_an_index_that_is_deleted_under_a_running_server_is_built_again(tmp_path
         assert {key for key, _ in before} < {key for key, _ in found(source)}
 
 
+@pytest.mark.slow
 def test_reindexing_answers_as_before_and_goes_on_answering_meanwhile(tmp_path: Path) -> None:
     with serving(tmp_path / "home") as server:
         source = Aws(server).base().filled({f"{number}.txt": f"Document {number} is here." for number in range(30)})

@@ -21,6 +21,7 @@ def _can_unshare() -> bool:
     return subprocess.run(["unshare", "-n", "-m", "true"], capture_output=True, check=False).returncode == 0
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not _can_unshare(), reason="only root may make a network namespace (unshare -n)")
 def test_no_packet_leaves_and_nothing_is_written_outside_the_home(starter_files: Path, tmp_path: Path) -> None:
     """The server, its workers, the command line and all three clients, with an empty HOME (see offline_scenario)."""

@@ -9,6 +9,7 @@ from collections import Counter
 from pathlib import Path
 
 import httpx
+import pytest
 
 from tests.faults.dialects import NAMES, Dialect, speak
 from tests.faults.seen import resident_bytes, running, wait_until
@@ -73,6 +74,7 @@ async def storm(server: RunningServer, dialects: list[Dialect]) -> Counter[str]:
     return outcomes
 
 
+@pytest.mark.slow
 def test_a_storm_of_two_hundred_clients_leaves_no_trace(tmp_path: Path) -> None:
     home = tmp_path / "home"
     home.mkdir()

@@ -81,6 +81,7 @@ def test_a_worker_that_is_killed(server: RunningServer) -> None:
     broken_off(server, signal.SIGKILL)
 
 
+@pytest.mark.slow
 def test_a_worker_that_hangs(server: RunningServer) -> None:
     """Stopped, it says nothing: after ten seconds without a word it is killed."""
     speak("openai", server).ask(SMALL, "Hi", 2)

@@ -214,6 +214,7 @@ def test_cards_that_an_older_version_left_are_caught_up_with(hub: Hub, telling: 
     assert shelf.card("t", REPO, "main").tags == ("old",)
 
 
+@pytest.mark.slow
 def test_the_last_commit_of_a_path_is_the_one_that_changed_it(hub: Hub, add: Adder) -> None:
     """Against a plain search: the newest commit at which the path's entry differs from the one before."""
     hub.create("t", REPO)

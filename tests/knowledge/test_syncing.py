@@ -86,6 +86,7 @@ async def _searching(shop: Workshop, base: str, job: str) -> None:
         await asyncio.sleep(0.01)
 
 
+@pytest.mark.slow
 async def test_reindexing_twice_gives_the_same_index(shop: Workshop) -> None:
     base, _ = await filled(shop)
     before = await shop.indexed(base)
@@ -111,6 +112,7 @@ async def test_an_index_that_was_lost_while_nobody_looked_is_built_again(shop: W
     assert await shop.indexed(base) == before
 
 
+@pytest.mark.slow
 async def test_an_index_that_breaks_while_it_is_written_is_built_again(shop: Workshop) -> None:
     base, source = await filled(shop)
     (index,) = shop.indexes.made.values()
@@ -168,6 +170,7 @@ async def test_a_base_without_its_place_hurts_no_other(shop: Workshop, monkeypat
     assert (await stuck).status == "complete"
 
 
+@pytest.mark.slow
 async def test_two_servers_that_carry_the_same_change_nothing(shop: Workshop) -> None:
     second = Syncing(shop.database, {"edge": shop.indexes}, time.time)
     second.start()

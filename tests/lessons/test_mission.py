@@ -44,11 +44,12 @@ def test_the_sums_name_every_status() -> None:
 
 
 def test_what_a_lesson_needs_is_named() -> None:
-    lesson = Lesson("01-a", "A", 1, ("small", "big"), ("boto3", "openai", "psycopg"), ())
+    lesson = Lesson("01-a", "A", 1, ("small", "big"), ("boto3", "openai", "psycopg", "torch", "skops"), ())
     assert unmet_needs(lesson, {"small", "big"}, lambda _: True, {}) == ""
     sentence = unmet_needs(lesson, {"small"}, lambda package: package == "boto3", {})
     assert "no big" in sentence
-    assert "Install openai and psycopg: `pip install 'craton[clients]' 'craton[postgres]'`" in sentence
+    assert "Install openai and psycopg and torch and skops: " in sentence
+    assert "`pip install 'craton[clients]' 'craton[postgres]' 'craton[train]'`" in sentence
     assert "small" not in sentence
 
 

@@ -68,6 +68,7 @@ def refusal(reply: httpx.Response, status: int = 400) -> str:
 # --- watched: first, for what others ask counts, too ---------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_drift_is_seen_where_it_happens(client: httpx.Client) -> None:
     before = client.get(f"{CHURN}/drift").raise_for_status().json()
     assert (before["rows"], before["verdict"], before["since"]) == (0, "none", None)
@@ -376,6 +377,7 @@ def _tensor(name: str, kind: str, values: Any) -> dict[str, Any]:
 # --- taught -----------------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_model_learns_while_it_serves_and_its_snapshots_are_revisions(client: httpx.Client, hub: HfApi) -> None:
     start = hub.model_info("acme/stream").sha
     old = {"rows": [{"age": 70, "plan": "free"}]}
@@ -416,6 +418,7 @@ def test_snapshots_are_made_by_themselves(client: httpx.Client, hub: HfApi, serv
     assert lineage == {"learned_on": before, "learned_rows": str(SNAPSHOT_ROWS)}
 
 
+@pytest.mark.slow
 def test_unloading_keeps_what_was_learned_and_a_crash_goes_back_to_the_last_snapshot(
     client: httpx.Client, hub: HfApi
 ) -> None:

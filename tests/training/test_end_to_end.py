@@ -34,6 +34,7 @@ def trained(client: httpx.Client, **document: Any) -> dict[str, Any]:
     raise AssertionError("the run did not end")
 
 
+@pytest.mark.slow
 def test_texts_go_through_the_starter_embedder_in_training_and_in_serving(model_server: RunningServer) -> None:
     rows = [
         (f"{said}, the {thing}", mood)
@@ -79,6 +80,7 @@ def added_file(client: httpx.Client, repo: str, path: str, content: str) -> str:
     return str(made.oid)
 
 
+@pytest.mark.slow
 def test_umap_places_new_rows_among_those_that_it_knows(server: RunningServer) -> None:
     pytest.importorskip("umap")
     with server.client() as client:

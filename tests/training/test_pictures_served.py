@@ -62,6 +62,7 @@ def run(server: RunningServer) -> Craton:
     return inside(server.environment)
 
 
+@pytest.mark.slow
 def test_a_folder_of_pictures_becomes_a_model_that_is_asked_with_files(
     run: Craton, server: RunningServer, folder: Path, tmp_path: Path
 ) -> None:

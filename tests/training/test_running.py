@@ -223,6 +223,7 @@ def test_a_killed_run_is_taken_up_again_and_ends_the_same(
     assert len([commit for commit in commits if "Trained by run" in commit["title"]]) == 1
 
 
+@pytest.mark.slow
 def test_a_member_is_of_the_revision_that_the_run_was_submitted_with(
     client: httpx.Client, trained: dict[str, Any]
 ) -> None:

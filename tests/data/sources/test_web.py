@@ -287,6 +287,7 @@ async def babbling(writer: asyncio.StreamWriter) -> None:
 BOMB = gzip.compress(b"\0" * 100_000_000, compresslevel=9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("raw", "error"),
     [

@@ -57,6 +57,7 @@ async def test_a_conversation_that_the_template_refuses_is_the_callers_error(
         await loaded.close()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("engine", ["llama_cpp", "llama_cpp_counter"])
 async def test_a_template_that_swells_or_spins_fails_its_own_request(
     engine: str, spec_of: Callable[..., EngineSpec]

@@ -57,6 +57,7 @@ async def answer(engine: LlamaCppEngine, request: ChatRequest) -> ChatAnswer:
     return fold([event async for event in engine.chat(request)])
 
 
+@pytest.mark.slow
 @settings(
     max_examples=8,
     deadline=None,

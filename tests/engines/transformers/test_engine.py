@@ -130,6 +130,7 @@ def test_weights_that_are_missing_are_not_made_up(folder: Path, tmp_path: Path) 
         TransformersEngine.load(spec(cut))
 
 
+@pytest.mark.slow
 def test_it_runs_in_a_worker(folder: Path, engine: TransformersEngine) -> None:
     async def answered() -> ChatAnswer:
         worker = Worker(spec(folder))

@@ -89,6 +89,7 @@ async def test_things_are_told_once_and_in_their_order(queue: Queue) -> None:
     assert queue.waiting() == []
 
 
+@pytest.mark.slow
 async def test_a_failure_is_tried_again_ever_later_and_given_up(queue: Queue) -> None:
     def fail(url: str) -> None:
         raise OSError("nobody is there")

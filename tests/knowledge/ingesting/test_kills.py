@@ -92,6 +92,7 @@ class Breaking(RunningJob):
             raise Killed
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("when", ["before", "after"])
 async def test_broken_off_at_every_write(
     shop: Workshop, when: Literal["before", "after"], monkeypatch: pytest.MonkeyPatch
@@ -125,6 +126,7 @@ async def test_broken_off_at_every_write(
             await shop.work(job.id)
 
 
+@pytest.mark.slow
 async def test_killed_again_and_again(shop: Workshop, tmp_path: Path) -> None:
     """CRATON_TEST_KILLS: how often, 4 when it is not set."""
     dice, most = random.Random(7), int(os.environ.get("CRATON_TEST_KILLS", "4"))

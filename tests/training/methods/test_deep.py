@@ -118,6 +118,7 @@ def test_pictures(tmp_path: Path) -> None:
     assert (loaded.run("predict", one)["prediction"] == predictor.run("predict", one)["prediction"]).all()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("use", "params"),
     [
@@ -250,6 +251,7 @@ def learn(folder: Path, pause: float) -> None:
     (folder / "curves.json").write_bytes(msgspec.json.encode({"curves": run.curves, "lines": run.lines}))
 
 
+@pytest.mark.slow
 def test_killed_at_any_moment_it_goes_on_to_the_same_numbers(tmp_path: Path) -> None:
     """kill -9 in an epoch and at a moment by chance; curves and weights equal those of a run that nobody disturbed."""
     undisturbed, disturbed = tmp_path / "undisturbed", tmp_path / "disturbed"

@@ -42,6 +42,7 @@ def spec(environment: str, use: str, params: dict[str, Any], steps: int, **other
     return Reinforcement(environment=environment, model=Model(use, params), steps=steps, episodes=2, **others)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("environment", "use", "params"),
     [("CartPole-v1", "ppo", PPO), ("CartPole-v1", "dqn", DQN), ("Pendulum-v1", "sac", SAC)],
@@ -66,6 +67,7 @@ class Killed(Exception):
     """What a killed process would have been."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("environment", "use", "params"),
     [("CartPole-v1", "ppo", PPO), ("CartPole-v1", "dqn", DQN), ("Pendulum-v1", "sac", SAC)],

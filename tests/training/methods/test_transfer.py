@@ -109,6 +109,7 @@ def test_layers_thaw_from_the_top(base: Path) -> None:
     assert rates == pytest.approx([1e-3, 2.6e-5, 1e-5, 1e-5 / 2.6])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("loss", ["mnr", "info-nce"])
 def test_pairs_bring_questions_nearer_to_their_answers(base: Path, loss: str, tmp_path: Path) -> None:
     frame = pairs()
@@ -157,6 +158,7 @@ def test_sentence_transformers_reads_the_result(base: Path, tmp_path: Path) -> N
     assert torch.get_num_threads() == 1
 
 
+@pytest.mark.slow
 def test_a_fresh_process_finds_out_what_was_written_otherwise(base: Path, tmp_path: Path) -> None:
     from safetensors.torch import load_file, save_file
 

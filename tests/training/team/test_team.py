@@ -214,6 +214,7 @@ def learn(run: MemoryRun) -> Any:
     return train(asked, tables(frame, fields, YES, validation=frame.iloc[:30], test=frame.iloc[100:]), run)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("batches", [0, 7])
 def test_gradients_of_two_processes_are_those_of_one(tmp_path: Path, batches: int) -> None:
     """Also when the helper is killed in the middle: what it worked on is done again."""
@@ -235,6 +236,7 @@ def test_gradients_of_two_processes_are_those_of_one(tmp_path: Path, batches: in
     assert run.warnings == (["A helper was lost: the run goes on alone."] if batches else [])
 
 
+@pytest.mark.slow
 def test_a_job_is_helped_by_a_child_of_its_own(server: RunningServer) -> None:
     document = {
         "method": "deep",

@@ -57,6 +57,7 @@ def memory_run(folder: Path, tiny: Path, teacher: Teacher) -> MemoryRun:
     return MemoryRun(folder, repositories={"model:tiny@main": tiny}, outside=teacher)
 
 
+@pytest.mark.slow
 def test_a_student_learns_what_the_teacher_says(tiny: Path, tmp_path: Path) -> None:
     first = Teacher(dies_after=12)
     with pytest.raises(JobCancelled):

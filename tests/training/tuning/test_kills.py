@@ -25,6 +25,7 @@ def attempts(base: Path, folder: Path, *moments: str) -> list[tuple[int, bool]]:
     return [(int(code), result == "True") for code, result in lines]
 
 
+@pytest.mark.slow
 def test_killed_they_go_on_to_the_same_adapter(tiny: Path, tmp_path: Path) -> None:
     """With dropout and answers drawn at random, so that what is drawn has to go on, too; byte for byte."""
     moments = [

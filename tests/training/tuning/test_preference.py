@@ -65,6 +65,7 @@ def test_what_was_preferred_becomes_likelier(tuned: tuple[Trained, MemoryRun]) -
     assert not list(run.folder.rglob("training_args.bin"))
 
 
+@pytest.mark.slow
 def test_all_weights_learn_against_the_base_they_were(tiny: Path, tmp_path: Path) -> None:
     fit = TextFit(steps=6, batch=4, length=128, learning_rate=2e-3)
     run = memory_run(tmp_path / "run", tiny)

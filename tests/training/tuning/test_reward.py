@@ -38,6 +38,7 @@ def memory_run(folder: Path, tiny: Path) -> MemoryRun:
     return MemoryRun(folder, repositories={"model:tiny@main": tiny}, outside=Outside())
 
 
+@pytest.mark.slow
 def test_what_is_rewarded_becomes_likelier_over_a_stop(tiny: Path, tmp_path: Path) -> None:
     run = memory_run(tmp_path / "run", tiny)
 

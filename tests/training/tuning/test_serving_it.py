@@ -47,6 +47,7 @@ def trained(run: Craton, document: dict[str, Any], tmp_path: Any) -> dict[str, A
     return found
 
 
+@pytest.mark.slow
 def test_a_model_from_nothing_answers_and_is_traced(
     run: Craton, server: RunningServer, bucket: str, tmp_path: Any
 ) -> None:
@@ -69,6 +70,7 @@ def test_a_model_from_nothing_answers_and_is_traced(
     assert job["id"] in run("trace", "acme/cats").stdout
 
 
+@pytest.mark.slow
 def test_bad_records_fail_the_run_with_their_numbers(run: Craton, bucket: str, tmp_path: Any) -> None:
     document = specification(f"s3://{bucket}/bad.jsonl")
     job = trained(run, document, tmp_path)

@@ -152,6 +152,7 @@ def test_two_processes_learn_the_adapter_that_one_learns(
     assert "2 processes share each step and the model's weights" in undisturbed[1].lines
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("untried")
 def test_two_processes_learn_the_weights_that_one_learns(tiny: Path, tmp_path: Path) -> None:
     """All of them, and with values that are computed again on the way back, which one process keeps."""
@@ -183,6 +184,7 @@ def killed_leader(folder: Path, tiny: Path, moment: int) -> None:
     train(spec(), given(pairs(40)), run)
 
 
+@pytest.mark.slow
 def test_whoever_is_killed_the_result_is_the_same(
     undisturbed: tuple[Any, TeamRun], tiny: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

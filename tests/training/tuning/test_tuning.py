@@ -106,6 +106,7 @@ def test_continued_pretraining_trains_all_weights_and_leaves_one_gguf(tiny: Path
     assert again.family == "llama"
 
 
+@pytest.mark.slow
 def test_a_model_from_nothing_has_a_tokenizer_of_its_texts(tiny: Path, tmp_path: Path) -> None:
     texts = [{"input": f"The cat number {number} sat on the mat. " * 4} for number in range(40)]
     shape = Architecture(layers=1, width=32, heads=2, context=64, vocabulary=300)
@@ -142,6 +143,7 @@ def test_a_diverging_loss_ends_the_run_and_names_the_key(tiny: Path, tmp_path: P
     assert refused.value.field == "train.learning_rate"
 
 
+@pytest.mark.slow
 def test_an_adapter_that_changes_nothing_is_refused(tiny: Path, tmp_path: Path) -> None:
     """One that never learned: its B is 0."""
     write_adapter(adapted(load(look_at(tiny, "tiny"))[0], Lora()), tmp_path, "tiny@main")
@@ -249,6 +251,7 @@ def child(folder: Path, tiny: Path, moment: int) -> int:
     return subprocess.run(command, env=environment, timeout=120, check=False).returncode
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("untried")
 def test_killed_it_goes_on_to_the_same_adapter(tiny: Path, tmp_path: Path) -> None:
     """With dropout, so that what is drawn has to go on, too. The file must be the same, byte for byte."""

@@ -1,6 +1,8 @@
-"""What a model is, prompts, tools; answers from documents, APIs and databases."""
+"""Answers from documents, APIs and databases."""
 
 from __future__ import annotations
+
+import pytest
 
 from tests.lessons.playing import (
     test_a_lesson_passes_and_its_breaks_are_noticed,
@@ -8,3 +10,5 @@ from tests.lessons.playing import (
 )
 
 __all__ = ["test_a_lesson_passes_and_its_breaks_are_noticed", "test_every_row_that_claims_these_lessons_works"]
+
+pytestmark = pytest.mark.slow
