@@ -85,7 +85,8 @@ def read_custom_model(value: Json) -> NewCustomModel:
 
 
 def custom_model_arn(model: CustomModel, region: str) -> str:
-    return resource_arn(f"{KIND}/{made_from(model.base) if model.base else 'imported'}", model.id, model.tenant, region)
+    kind = made_from(model.base) if model.customization and model.base else "imported"  # whoever got it keeps it
+    return resource_arn(f"{KIND}/{kind}", model.id, model.tenant, region)
 
 
 def write_custom_model(model: CustomModel, region: str) -> Json:
