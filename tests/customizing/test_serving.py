@@ -193,7 +193,11 @@ def test_an_adapter_from_a_repository_is_deployed_over_its_base(firm: Firm, tmp_
     Lora(base_model_name_or_path="alice/tiny").save(tmp_path)
     firm.company.alice.create_repo("alice/tuned", private=True)
     firm.company.alice.upload_folder(repo_id="alice/tuned", folder_path=tmp_path)
-    arn = firm.alice.deploy("tuned", firm.bring("tuned", "hf://alice/tuned"))
+    brought = firm.bring("tuned", "hf://alice/tuned")
+    assert (
+        firm.alice.bedrock.get_custom_model(modelIdentifier="tuned")["modelArn"] == brought
+    )  # though its base is known
+    arn = firm.alice.deploy("tuned", brought)
     assert firm.alice.say(arn) == firm.alice.say("alice/tuned") != firm.alice.say("alice/tiny")
 
 
