@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from sqlalchemy import func as sql
+from sqlalchemy import select
 
-from craton.core.errors import Conflict, NotFound
+from craton.core.errors import Conflict, ModelUnavailable, NotFound
 from craton.core.knowledge import External, Statistics
+from craton.knowledge import tables
 from craton.knowledge.protocol import DirectDocument, Page
 from craton.store.database import Database
-from tests.knowledge.workshop import TENANT, PlainParser, Workshop, lines, write
+from tests.knowledge.workshop import TENANT, PlainParser, Workshop, eventually, lines, write
 from tests.migrated import upgrade
 
 pytestmark = pytest.mark.anyio
@@ -272,6 +276,45 @@ async def test_one_ingestion_of_a_source_at_a_time(shop: Workshop) -> None:
     stopped = await shop.ingestions.stop(TENANT, base, source, first.id)
     assert stopped.status == "stopped"
     assert (await shop.ingest(base, source)).status == "complete"
+
+
+@pytest.mark.parametrize("etags", [True, False])
+async def test_what_a_stopped_ingestion_had_written_counts_as_nothing(shop: Workshop, etags: bool) -> None:
+    """Written, and waiting for the index when it is stopped; then files of it are taken away, and one is as before."""
+    shop.etags = etags
+    first = dict(list(TEXTS.items())[:12])
+    write(shop.folder, first)
+    base, source = await shop.make()
+    await shop.ingest(base, source)
+    index = shop.indexes.made[next(iter(shop.indexes.made))]
+    index.fails = ModelUnavailable("index", "a test keeps it away.")
+    write(shop.folder, TEXTS | {"3.txt": "changed for a moment"})
+    started = await shop.ingestions.start(TENANT, base, source)
+    working = asyncio.create_task(shop.work(started.job))
+    columns = tables.documents.c
+
+    async def written() -> bool:
+        with shop.database.read() as connection:
+            ready = select(sql.count()).where(columns.pending > 0, columns.last > 0)
+            return connection.execute(ready).scalar_one() == 19
+
+    await eventually(written)
+    await shop.ingestions.stop(TENANT, base, source, started.id)
+    await working
+    assert (await shop.ingestions.get(TENANT, base, source, started.id)).status == "stopped"
+    index.fails = None
+    await shop.quiet()
+    assert sorted(text for text, _, _ in await shop.indexed(base)) == sorted(line for _, line in lines(first))
+    listed, _ = await shop.documents.list(TENANT, base, source, Page())
+    assert {document.status for document in listed if document.key in first} == {"indexed"}
+    assert {document.status for document in listed if document.key not in first} == {"pending"}
+    left = dict(list(TEXTS.items())[:20])
+    write(shop.folder, left)
+    for name in TEXTS.keys() - left.keys():
+        (shop.folder / name).unlink()
+    done = await shop.ingest(base, source)
+    assert done.statistics == Statistics(scanned=20, new=8, modified=1, deleted=10, skipped=11)
+    assert shop.visible(base) == lines(left)
 
 
 async def test_another_tenants_things_are_not_there(shop: Workshop) -> None:

@@ -13,6 +13,7 @@ from craton.index.protocol import Index
 from craton.knowledge import tables
 from craton.knowledge.ranking.second import LOOKED
 from craton.knowledge.reranking import Reranker
+from craton.knowledge.retrieval.candidates import DEPTH, DEPTHS
 from craton.knowledge.retrieval.retriever import Retriever
 from craton.store.database import Database
 from tests.knowledge.retrieval.shelf import BASE, OTHER, ExactIndex, Rules, Shelf
@@ -125,6 +126,14 @@ async def test_only_the_current_generation_is_shown(shelf: Shelf) -> None:
     assert [passage.text for passage in (await shelf.ask("key rotated")).passages] == [KEYS]
     await shelf.put("keys", "A key is rotated weekly now.", generation=3)
     assert [passage.text for passage in (await shelf.ask("key rotated")).passages] == ["A key is rotated weekly now."]
+
+
+async def test_what_nobody_sees_yet_takes_nobodys_place(shelf: Shelf) -> None:
+    """An ingestion that is under way has written more pieces than a search asks for, each nearer to the question."""
+    await shelf.put("keys", KEYS)
+    await shelf.put("ferry", *(f"key {number}" for number in range(DEPTH + 50)), current=False, generation=2)
+    assert names(await shelf.ask("key")) == ["keys"]
+    assert [search.limit for search in shelf.index.searches] == [DEPTH, DEPTHS[1]]
 
 
 async def test_a_document_that_is_being_deleted_is_not_shown(shelf: Shelf) -> None:

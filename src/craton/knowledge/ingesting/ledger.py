@@ -21,6 +21,7 @@ from craton.knowledge import tables
 from craton.knowledge.ingesting.direct import newest
 from craton.knowledge.ingesting.work import Order, Task
 from craton.knowledge.rows import decode, documents_of, encode, find_base, source_row
+from craton.knowledge.syncing.sweeping import abandon
 from craton.store.database import Database
 
 FAILURES = 20  # named in the ingestion; the ledger has all of them
@@ -63,6 +64,8 @@ class Ledger:
             row = source_row(connection, self.tenant, self.order.base, self.order.source)
             ingestion, ended = self._ingestion(connection)
             self.statistics = ingestion.statistics
+            if state is None:  # what an ingestion before this one left behind is not in the source any more, perhaps
+                abandon(connection, self.mine, self.clock())
             if not ended:
                 self._store(connection, replace(ingestion, status="in_progress"))
             documents = tables.documents.c
@@ -101,6 +104,7 @@ class Ledger:
             if not ended:
                 failures = (reason, *ingestion.failures) if reason else ingestion.failures
                 self._store(connection, replace(ingestion, status=status, failures=failures), ended=True)
+                abandon(connection, self.mine, self.clock())
 
     def count(self, connection: Connection, failure: str = "", **counts: int) -> None:
         """Adds to the statistics, by their fields' names."""

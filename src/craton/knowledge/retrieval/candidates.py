@@ -15,6 +15,9 @@ from craton.knowledge.ranking.second import covered, looked_at, passed_over
 DEPTH = 200
 """Hits of each leg. Twice as many changed nothing, half as many lost a little (`python -m bench retrieval`)."""
 
+DEPTHS = (DEPTH, 1600, 10_000)
+"""Tried in turn, while hits that nobody may see take up the places of others."""
+
 DENSE_SHARE = 0.5
 _LEAST_SPREAD = 0.2  # of cosines: how far the best of a few hundred texts usually is above the last
 
@@ -31,6 +34,11 @@ class Candidate(Struct, frozen=True):
 
 def pieces_of(found: Found) -> set[int]:
     return {hit.id for leg in (found.dense, found.lexical) for hit in leg}
+
+
+def is_full(found: Found, depth: int) -> bool:
+    """Whether a leg may have more than it gave."""
+    return max(len(found.dense), len(found.lexical)) >= depth
 
 
 def ranked(found: Found, current: Mapping[int, int], depth: int = DEPTH) -> list[Candidate]:

@@ -4,8 +4,9 @@ The order of things: the question (or the simpler ones that it was split into) i
 searched for each; one thread then reads the truth about all hits in one moment's view, fuses, looks at the first ones
 again (`ranking.second`: only where both legs found something), and reads texts, best first, until the page is full.
 What an index knows is never shown: text, place and metadata come from rows alone, and a hit that the rows do not
-confirm (an older generation, a deleted document, one that the user may not see) is dropped. An index that does not hold
-all that may be seen, because it was lost and is being filled again, is not asked.
+confirm (an older generation, a deleted document, one that the user may not see) is dropped. Where such hits, those of
+an ingestion that is under way for instance, take the places of what may be seen, both legs are searched deeper. An
+index that does not hold all that may be seen, because it was lost and is being filled again, is not asked.
 """
 
 from __future__ import annotations
@@ -27,7 +28,7 @@ from craton.knowledge.ranking.copies import Copies
 from craton.knowledge.ranking.second import LOOKED
 from craton.knowledge.retrieval import cursors, joining
 from craton.knowledge.retrieval.asking import check
-from craton.knowledge.retrieval.candidates import DEPTH, looked, merged, pieces_of, ranked
+from craton.knowledge.retrieval.candidates import DEPTH, DEPTHS, is_full, looked, merged, pieces_of, ranked
 from craton.serve.inference import Call
 from craton.store.database import Database
 
@@ -61,10 +62,12 @@ class Decomposing(Protocol):
 
 
 class _Page(Struct, frozen=True):
-    """more: whether something follows."""
+    """more: whether something follows. crowded: it is not full, and hits that nobody may see took up places in the
+    legs."""
 
     passages: tuple[Passage, ...]
     more: bool
+    crowded: bool = False
 
 
 class Retriever:
@@ -99,9 +102,14 @@ class Retriever:
         digest = cursors.question(call.caller.tenant, base, request)
         queries = await self._queries(call, request)
         vectors, index = await asyncio.gather(self._embed(call, base, queries), self._whole_index(base))
-        found = await self._found(index, base, request, queries, vectors)
         shown = min(RERANKED, DEPTH) if request.reranking else 0
-        page, epoch, offset = await asyncio.to_thread(self._read, base, request, digest, queries, found, shown)
+        for depth in DEPTHS:
+            found = await self._found(index, base, request, queries, vectors, depth)
+            page, epoch, offset = await asyncio.to_thread(
+                self._read, base, request, digest, queries, found, depth, shown
+            )
+            if not page.crowded:
+                break
         if request.reranking is not None:
             page = await self._reranked(call, request, request.reranking, page, offset)
         end = offset + len(page.passages)
@@ -133,13 +141,14 @@ class Retriever:
         request: RetrieveRequest,
         queries: Sequence[str],
         vectors: Sequence[bytes],
+        depth: int,
     ) -> list[Found]:
         """An index that turns out to be lost is given up, and the one in its place asked once."""
         try:
-            return await self._search(index, base, request, queries, vectors)
+            return await self._search(index, base, request, queries, vectors, depth)
         except Damaged:
             await self._lost(base.tenant, base.id, index)
-            return await self._search(await self._whole_index(base), base, request, queries, vectors)
+            return await self._search(await self._whole_index(base), base, request, queries, vectors, depth)
 
     async def _whole_index(self, base: KnowledgeBase) -> Index:
         """Opened first and looked into second: what is lost in between is found either here or by the search."""
@@ -159,10 +168,11 @@ class Retriever:
         request: RetrieveRequest,
         queries: Sequence[str],
         vectors: Sequence[bytes],
+        depth: int,
     ) -> list[Found]:
         def search(query: str, vector: bytes) -> Awaitable[Found]:
             text = None if request.mode == "semantic" else query
-            return index.search(Search(base.tenant, DEPTH, vector, text, request.filter, request.user))
+            return index.search(Search(base.tenant, depth, vector, text, request.filter, request.user))
 
         return list(await asyncio.gather(*map(search, queries, vectors)))
 
@@ -173,6 +183,7 @@ class Retriever:
         digest: bytes,
         queries: Sequence[str],
         found: Sequence[Found],
+        depth: int,
         reranked: int,
     ) -> tuple[_Page, int, int]:
         """A page, the index's epoch and the page's offset. reranked: give so many of the first results instead, from
@@ -180,13 +191,15 @@ class Retriever:
         viewer = joining.Viewer(base, request.filter, request.user)
         with self._database.read() as connection:
             epoch = joining.epoch_of(connection, base)
-            offset = cursors.decode(request.cursor, digest, epoch, 2 * DEPTH * len(found))
-            places = joining.current(connection, base, sorted(set().union(*map(pieces_of, found))))
+            offset = cursors.decode(request.cursor, digest, epoch, 2 * DEPTHS[-1] * len(found))
+            hits = sorted(set().union(*map(pieces_of, found)))
+            places = joining.current(connection, base, hits)
+            crowded = len(places) < len(hits) and any(is_full(one, depth) for one in found)
             chunk_of = {number: place.chunk for number, place in places.items()}
             chunks = joining.Chunks(connection, viewer)
             answers = []
             for query, one in zip(queries, found, strict=True):
-                candidates = ranked(one, chunk_of)
+                candidates = ranked(one, chunk_of, depth)
                 if one.dense and one.lexical:
                     candidates = looked(query, candidates, chunks.texts(candidates[:LOOKED]))
                 answers.append(candidates)
@@ -203,7 +216,7 @@ class Retriever:
                 if number >= start:
                     passages.append(passage)
                 number += 1
-        return _Page(tuple(passages), False), epoch, offset
+        return _Page(tuple(passages), False, crowded), epoch, offset
 
     async def _reranked(
         self, call: Call, request: RetrieveRequest, reranking: Reranking, page: _Page, offset: int

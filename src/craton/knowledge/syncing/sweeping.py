@@ -6,6 +6,7 @@ What is taken from the pieces is noted as a removal in the same transaction, so 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Literal
 
 from msgspec.structs import replace
 from sqlalchemy import ColumnElement, Connection, case, delete, insert, select, update
@@ -40,6 +41,28 @@ def forget(connection: Connection, tenant: str, ids: Sequence[str], now: float) 
                 value=encode(replace(decode(row.value, Document), status="deleting", updated=now)),
             )
         )
+
+
+def abandon(connection: Connection, mine: ColumnElement[bool], now: float) -> None:
+    """What an ingestion that ended had begun of these documents and nobody sees comes to nothing: it is swept, and the
+    next ingestion takes the documents up from their beginning."""
+    begun = mine & (_documents.pending > 0)
+    while rows := connection.execute(select(tables.documents).where(begun).limit(DOCUMENTS)).all():
+        for row in rows:
+            status: Literal["indexed", "pending"] = "indexed" if row.generation else "pending"
+            connection.execute(
+                update(tables.documents)
+                .where(_documents.tenant == row.tenant, _documents.id == row.id)
+                .values(
+                    status=status,
+                    pending=-1,
+                    last=0,
+                    next="",
+                    versions="",  # so that it never looks unchanged: what its etag names is not what is indexed
+                    updated=now,
+                    value=encode(replace(decode(row.value, Document), status=status, updated=now)),
+                )
+            )
 
 
 def sweep_documents(database: Database, tenant: str, base: str) -> bool:

@@ -175,9 +175,8 @@ def _write_summary(job: Customization, region: str) -> Json:
 def _output_arn(job: Customization, region: str) -> str:
     if not job.model:
         return ""
-    return custom_model_arn(
-        CustomModel(job.model, job.tenant, job.output, "active", job.created, base=job.base), region
-    )
+    made = CustomModel(job.model, job.tenant, job.output, "active", job.created, base=job.base, customization=job.id)
+    return custom_model_arn(made, region)
 
 
 def _write_phases(job: Customization) -> Json:
