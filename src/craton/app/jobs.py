@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Mapping
 
 from craton.app.platform import Platform
+from craton.children.importing import uncollected
 from craton.core.chat import Json
 from craton.core.job import Running
 from craton.jobs.running import Handler, run
@@ -37,8 +38,9 @@ def handlers(platform: Platform) -> Mapping[str, Handler]:
         return await collect(running, platform)
 
     async def training(running: Running) -> Json:
-        from craton.app.training import training_parts
-        from craton.training.running import train
+        with uncollected():
+            from craton.app.training import training_parts
+            from craton.training.running import train
 
         async with training_parts(platform) as parts:
             return await train(running, running.job.arguments, parts)

@@ -45,19 +45,20 @@ _SET = {
     "TRANSFORMERS_OFFLINE": "1",
     "HF_HUB_DISABLE_TELEMETRY": "1",
     "DO_NOT_TRACK": "1",
-    "OMP_WAIT_POLICY": "PASSIVE",
-    "GOMP_SPINCOUNT": "300",
 }
-"""Threads of OpenMP that wait go to sleep soon. Spinning beside one busy process, LightGBM took 30 s for what takes
-0.7 s, and llama.cpp wrote 1.7 tokens a second for 34; asleep at once (which PASSIVE alone means) both lose a seventh
-where nobody disturbs them. GNU's OpenMP takes the count before the policy; others know the policy alone."""
+_WAITING = {"OMP_WAIT_POLICY": "PASSIVE", "GOMP_SPINCOUNT": "300"}
+"""Threads of OpenMP that wait go to sleep soon. Spinning beside another that spins, LightGBM took 70 s for what takes
+3.7 s, and llama.cpp wrote 1.7 tokens a second for 34; asleep at once (which PASSIVE alone means) both lose a seventh
+where nobody disturbs them, and by this count a twentieth. GNU's OpenMP takes the count before the policy; others know
+the policy alone. Whoever sets either one for the server decides for its children."""
 
 
 def clean_environment(environment: Mapping[str, str]) -> dict[str, str]:
     """What a worker needs and no more: no keys, no proxies, nothing of the server's. Libraries are told to stay
     offline and quiet; Python finds the same `craton` that the server runs."""
     passed = {name: environment[name] for name in _PASSED if name in environment}
-    return {**passed, **_SET, "PYTHONPATH": str(Path(craton.__file__).parent.parent)}
+    waiting = {name: environment[name] for name in _WAITING if name in environment} or _WAITING
+    return {**passed, **waiting, **_SET, "PYTHONPATH": str(Path(craton.__file__).parent.parent)}
 
 
 def temporary_folder() -> str:

@@ -36,9 +36,12 @@ def run(job_id: str, fence: int | None, parent: int | None, leader: str | None, 
         die_with(parent)
     os.nice(max(0, NICENESS - os.nice(0)))  # a child is nice already
     logging.basicConfig(level=logging.WARNING, stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
-    from craton.app.config import Home
-    from craton.app.jobs import help_with, run_job
-    from craton.app.platform import open_platform
+    from craton.children.importing import uncollected
+
+    with uncollected():
+        from craton.app.config import Home
+        from craton.app.jobs import help_with, run_job
+        from craton.app.platform import open_platform
 
     platform = open_platform(Home.from_environment())
     if leader is not None:

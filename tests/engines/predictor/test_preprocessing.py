@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 pd = pytest.importorskip("pandas")
@@ -48,3 +50,21 @@ def test_names_are_as_many_as_columns() -> None:
 
 def test_a_category_is_equal_to_itself_whatever_its_type() -> None:
     assert codes([1, True, 1.0, np.int64(2), None, "1", [1]], [1, 2, True]).tolist() == [0, 2, 0, 1, -1, -1, -1]
+
+
+@pytest.mark.parametrize(
+    ("values", "dtype"),
+    [
+        ([1, True, 1.0, None, "1"], object),
+        (["a", "b", None, "c", float("nan")], object),
+        ([True, False], bool),
+        ([0, 1, 2, 3], np.int32),
+        ([1.0, 0.0, -0.0, 1.5, float("nan")], float),
+    ],
+)
+def test_many_values_have_the_codes_of_few(values: list[Any], dtype: Any) -> None:
+    known = [2, 1, True, "b", "a", False, 0]
+    few = pd.Series(values, dtype=dtype)
+    many = pd.concat([few] * 500, ignore_index=True)
+    assert codes(many, known).tolist() == codes(few, known).tolist() * 500
+    assert codes(many.to_numpy(), known).tolist() == codes(many.tolist(), known).tolist()

@@ -10,9 +10,13 @@ pd = pytest.importorskip("pandas")
 pytest.importorskip("sklearn")
 
 import numpy as np  # noqa: E402
+from hypothesis import assume, given  # noqa: E402
+from hypothesis import strategies as st  # noqa: E402
+from sklearn.tree import DecisionTreeClassifier  # noqa: E402
 
 from craton.core.errors import InvalidRequest  # noqa: E402
 from craton.training.data.bundled import RIVER, SKLEARN, read_bundled  # noqa: E402
+from craton.training.data.checks import most_by_order  # noqa: E402
 from craton.training.data.loading import Embedding, tables  # noqa: E402
 from craton.training.data.refs import BundledRef, DatasetRef, read_ref  # noqa: E402
 from craton.training.data.rows import Rows  # noqa: E402
@@ -223,3 +227,14 @@ def test_references() -> None:
             read_ref(wrong)
     with pytest.raises(InvalidRequest, match="did you mean 'digits'"):
         read_bundled(BundledRef("sklearn", "digit"), "", None)
+
+
+@given(data=st.data())
+def test_what_an_order_tells_at_most_is_never_less_than_what_a_tree_finds_in_it(data: st.DataObject) -> None:
+    classes = data.draw(st.integers(2, 5))
+    rows = data.draw(st.lists(st.tuples(st.integers(0, 30) | st.none(), st.integers(0, classes - 1)), min_size=2))
+    numbers = np.array([np.nan if number is None else number for number, _ in rows], dtype=float)
+    labels = np.array([label for _, label in rows])
+    assume(not np.isnan(numbers).all())
+    tree = DecisionTreeClassifier(max_leaf_nodes=classes, random_state=0).fit(numbers.reshape(-1, 1), labels)
+    assert tree.score(numbers.reshape(-1, 1), labels) <= most_by_order(numbers, labels, classes) + 1e-12

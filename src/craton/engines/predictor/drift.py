@@ -186,14 +186,14 @@ def _bins(rows: pd.DataFrame, field: Field) -> Bins | None:
     if field.kind not in {"number", "integer", "time"}:
         return None
     numbers = _numbers(rows[field.name], field)
-    present = numbers[np.isfinite(numbers)]
+    present = np.sort(numbers[np.isfinite(numbers)])
     if not len(present):
         return None
     edges = np.unique(np.quantile(present, np.arange(1, BINS) / BINS, method="lower"))
     if len(edges) == 1:  # nearly all rows are alike: what is above counts as well as what is below
         edges = np.append(edges, np.nextafter(edges, np.inf))
-    places = np.searchsorted(edges, present, side="right")
-    counts = np.bincount(places, minlength=len(edges) + 1).tolist()
+    below = np.searchsorted(present, edges)
+    counts = np.diff(below, prepend=0, append=len(present)).tolist()
     return Bins((*counts, len(numbers) - len(present)), edges=tuple(edges.tolist()))
 
 

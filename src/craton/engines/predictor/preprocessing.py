@@ -18,6 +18,8 @@ Style = Literal["codes", "one-hot"]
 """codes: a category is its place in the field's list (what trees take). one-hot: a column for each category, all zero
 for a missing or unknown one (what everything else takes)."""
 
+_MANY = 1000  # values, from which it is quicker to look at different ones alone
+
 TIME_PARTS = ("day", "month", "weekday", "hour")
 """What a point in time becomes. day: days since 1970, with fractions."""
 
@@ -76,12 +78,30 @@ def size(field: Field) -> int:
     return found
 
 
-def codes(column: Sequence[Any] | pd.Series[Any], categories: Sequence[Any]) -> np.ndarray[Any, np.dtype[np.int64]]:
+def codes(
+    column: Sequence[Any] | np.ndarray[Any, Any] | pd.Series[Any], categories: Sequence[Any]
+) -> np.ndarray[Any, np.dtype[np.int64]]:
     """The place of each value in the list; -1 for a missing or unknown one."""
     import numpy as np
 
     places = {_key(category): place for place, category in enumerate(categories)}
-    return np.fromiter((places.get(_key(value), -1) for value in column), np.int64, len(column))
+    if len(column) < _MANY or not _may_be_counted(column):
+        return np.fromiter((places.get(_key(value), -1) for value in column), np.int64, len(column))
+    import pandas as pd
+
+    which, distinct = pd.factorize(column)
+    found = np.array([*(places.get(_key(value), -1) for value in distinct), -1], np.int64)
+    each: np.ndarray[Any, np.dtype[np.int64]] = found[which]  # a missing one is -1: the last
+    return each
+
+
+def _may_be_counted(column: Any) -> bool:
+    """Whether equal values are the same: among any objects True equals 1."""
+    import pandas as pd
+
+    if not hasattr(column, "dtype"):
+        return False
+    return bool(column.dtype != object or pd.api.types.infer_dtype(column) == "string")
 
 
 def _key(value: Any) -> Any:

@@ -19,6 +19,7 @@ from typing import Any
 from craton.children.connection import Connection
 from craton.children.errors import to_wire
 from craton.children.frames import Frames, encode
+from craton.children.importing import uncollected
 from craton.children.limits import bound_memory, die_with
 from craton.core.errors import CratonError, Unsupported
 from craton.engines.protocol import Engine, EngineSpec
@@ -60,13 +61,15 @@ def _load_predictor(spec: EngineSpec) -> Engine:
     from craton.engines.predictor.engine import PredictorEngine
     from craton.engines.predictor.importing import import_for
 
-    import_for(spec)
+    with uncollected():
+        import_for(spec)
     return PredictorEngine.load(spec)
 
 
 def _loader(module: str, name: str) -> Callable[[EngineSpec], Engine]:
     def load(spec: EngineSpec) -> Engine:
-        engine: Any = getattr(importlib.import_module(module), name)
+        with uncollected():
+            engine: Any = getattr(importlib.import_module(module), name)
         loaded: Engine = engine.load(spec)
         return loaded
 

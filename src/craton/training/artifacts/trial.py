@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 import msgspec
 from msgspec import Struct
 
+from craton.children.importing import uncollected
 from craton.children.limits import die_with
 from craton.children.process import clean_environment
 from craton.core.errors import CratonError, Damaged
@@ -139,7 +140,7 @@ def main() -> None:
     output = os.fdopen(os.dup(sys.stdout.fileno()), "wb")
     os.dup2(sys.stderr.fileno(), sys.stdout.fileno())  # libraries that talk do not spoil the answer
     for module in sys.argv[2:]:
-        with suppress(ImportError):  # whoever needs it says so
+        with suppress(ImportError), uncollected():  # whoever needs it says so
             import_alone(module)
     request = msgspec.msgpack.decode(_read(sys.stdin.buffer), type=Request)
     output.write(_framed(msgspec.msgpack.encode(_answer(request))))

@@ -127,15 +127,25 @@ def _share_told(values: np.ndarray[Any, Any], labels: np.ndarray[Any, Any]) -> f
 def _share_by_order(column: pd.Series[Any], labels: np.ndarray[Any, Any], classes: int) -> float:
     """The same for numbers, cut where it is best: into as many intervals as there are classes."""
     import numpy as np
-    from sklearn.tree import DecisionTreeClassifier
 
     if classes > 20:
         return 0.0
     numbers = column.astype("int64").to_numpy() if column.dtype.kind == "M" else column.to_numpy(np.float64)
-    matrix, share = numbers.reshape(-1, 1), 0.0
-    for rows in dict.fromkeys((min(FEW, len(labels)), len(labels))):
-        tree = DecisionTreeClassifier(max_leaf_nodes=max(2, classes), random_state=0)
-        share = float(tree.fit(matrix[:rows], labels[:rows]).score(matrix[:rows], labels[:rows]))
-        if share < HARDLY:  # it does not tell a few rows, and will not tell all
-            break
-    return share
+    if most_by_order(numbers[:FEW], labels[:FEW], classes) < HARDLY:
+        return 0.0  # it does not tell a few rows, and will not tell all
+    from sklearn.tree import DecisionTreeClassifier
+
+    matrix = numbers.reshape(-1, 1)
+    tree = DecisionTreeClassifier(max_leaf_nodes=max(2, classes), random_state=0)
+    return float(tree.fit(matrix, labels).score(matrix, labels))
+
+
+def most_by_order(numbers: np.ndarray[Any, Any], labels: np.ndarray[Any, Any], classes: int) -> float:
+    """What that share is at most. In the numbers' order the labels make runs; an interval with r of them has at least
+    r // 2 rows of other labels than its most frequent one, and all intervals together have all the runs."""
+    import numpy as np
+
+    known = ~np.isnan(numbers) if numbers.dtype.kind == "f" else np.ones(len(numbers), dtype=bool)
+    ordered = labels[known][np.argsort(numbers[known], kind="stable")]
+    runs = 1 + int(np.count_nonzero(ordered[1:] != ordered[:-1]))
+    return 1 - max(0, runs - max(2, classes)) / 2 / len(labels)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
+from craton.children.importing import uncollected
 from craton.core.errors import Unsupported
 from craton.training.protocol import Run, Tables, Trained
 from craton.training.specification import methods as known
@@ -38,9 +39,10 @@ LIBRARIES = {"lightgbm": ("lightgbm",), "xgboost": ("xgboost",)}
 def trainer_for(spec: known.Specification) -> Train:
     """Imports what the method takes. Raises Unsupported when a library is not installed."""
     try:
-        for library in ("pandas", *LIBRARIES.get(spec.model.use, ())):
-            import_module(library)
-        found: Train = import_module(TRAINERS[type(spec)]).train
+        with uncollected():
+            for library in ("pandas", *LIBRARIES.get(spec.model.use, ())):
+                import_module(library)
+            found: Train = import_module(TRAINERS[type(spec)]).train
     except ModuleNotFoundError as error:
         raise Unsupported(f"Training by {method_of(spec)} here", f"Install craton[train] ({error.name}).") from error
     return found

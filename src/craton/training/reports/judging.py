@@ -63,5 +63,5 @@ def judged(predictor: Predictor, rows: pd.DataFrame, target: Field) -> Judged:
         return Judged(target, truth, said[PREDICTION], None, bounds)
     verb = "predict_proba" if "predict_proba" in predictor.signature.outputs else "predict"
     found = predictor.run(verb, rows)  # type: ignore[arg-type]
-    predicted = codes(found[PREDICTION].tolist(), target.categories)
+    predicted = codes(found[PREDICTION], target.categories)
     return Judged(target, codes(rows[target.name], target.categories), predicted, found.get(PROBABILITIES))

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
+from craton.children.importing import uncollected
 from craton.core.errors import Unsupported
 from craton.training.protocol import Run, Trained
 from craton.training.specification import tuning as known
@@ -32,9 +33,10 @@ LIBRARIES: dict[type[known.Tuned], tuple[str, ...]] = {known.PreferenceTuning: (
 def trainer_for(spec: known.Tuned) -> Train:
     """Raises Unsupported when a library is not installed."""
     try:
-        for library in ("torch", "transformers", "peft", *LIBRARIES.get(type(spec), ())):
-            import_module(library)
-        found: Train = import_module(TRAINERS[type(spec)]).train
+        with uncollected():
+            for library in ("torch", "transformers", "peft", *LIBRARIES.get(type(spec), ())):
+                import_module(library)
+            found: Train = import_module(TRAINERS[type(spec)]).train
     except ModuleNotFoundError as error:
         raise Unsupported(f"{method_of(spec)} here", f"Install craton[train] ({error.name}).") from error
     return found

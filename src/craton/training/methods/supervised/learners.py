@@ -114,11 +114,16 @@ def _lightgbm_names() -> set[str]:
 
 
 def _before(entry: Known, fill: bool) -> list[tuple[str, Any]]:
-    from sklearn.impute import SimpleImputer
-    from sklearn.preprocessing import StandardScaler
+    steps: list[tuple[str, Any]] = []
+    if fill:
+        from sklearn.impute import SimpleImputer  # takes long to import
 
-    fitting = [("fill", SimpleImputer(strategy="median", keep_empty_features=True))] if fill else []
-    return [*fitting, ("scale", StandardScaler())] if entry.scaled else fitting
+        steps.append(("fill", SimpleImputer(strategy="median", keep_empty_features=True)))
+    if entry.scaled:
+        from sklearn.preprocessing import StandardScaler
+
+        steps.append(("scale", StandardScaler()))
+    return steps
 
 
 def _takes_missing(use: str, model: Any) -> bool:

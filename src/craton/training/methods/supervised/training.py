@@ -175,7 +175,7 @@ def judge_classifier(
         return {}, ["No rows were held out: nothing is known of how good it is."]
     truth = answers_of(rows, target)
     found = predictor.run("predict_proba" if "predict_proba" in predictor.signature.outputs else "predict", rows)
-    predicted = codes(found["prediction"].tolist(), target.categories)
+    predicted = codes(found["prediction"], target.categories)
     metrics = classification_metrics(truth, predicted, found.get("probabilities"), len(target.categories), wanted)
     unseen = int((truth < 0).sum())
     notes = [f"{unseen:,} test rows have a class that no training row has."] if unseen else []
