@@ -11,6 +11,7 @@ from typing import Any
 
 import click
 
+from craton.children.importing import uncollected
 from craton.cli.home import show_new_root
 from craton.cli.output import say
 from craton.core.errors import InvalidRequest
@@ -44,10 +45,11 @@ def serve(host: str, port: int, log_level: str, log_format: str | None) -> None:
 
     The first start makes a root key (CRATON_HOME/root.key) and shows it once.
     """
-    from craton.app.build import Server
-    from craton.app.config import Home
-    from craton.app.platform import open_platform
-    from craton.app.server import bind, run
+    with uncollected():
+        from craton.app.build import Server
+        from craton.app.config import Home
+        from craton.app.platform import open_platform
+        from craton.app.server import bind, run
 
     _set_up_logging(log_level, log_format or ("text" if sys.stderr.isatty() else "json"))
     home = Home.from_environment()
