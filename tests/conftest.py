@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import shutil
 import tempfile
@@ -36,6 +37,16 @@ LONGEST = (
     "jobs/test_executor",
     "store/test_blob_stores",
 )
+
+
+def pytest_configure() -> None:
+    """While libraries are imported and thousands of tests collected there is no garbage to look for."""
+    gc.disable()
+
+
+def pytest_collection_finish() -> None:
+    gc.freeze()
+    gc.enable()
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

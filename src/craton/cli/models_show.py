@@ -20,7 +20,7 @@ NOT_LOADED_HERE = frozenset({"echo", "upstream"})
 @click.argument("name", shell_complete=complete_model)
 @click.option("--context", type=click.IntRange(1), metavar="TOKENS", help="Will it fit with this context?")
 @click.option("--parallel", type=click.IntRange(1), metavar="N", help="Will it fit with N requests at once?")
-@click.option("--weights", is_flag=True, help="List the tensors: names, shapes, number formats, parameters.")
+@click.option("--weights", is_flag=True, help="List the numbers: tensors, coefficients, rules.")
 @connection_options
 @json_option
 def show(
@@ -41,7 +41,8 @@ def show(
     craton models show acme/llama --context 32768 --parallel 1
     craton models show acme/llama --weights
 
-    --weights reads the header of the file in CRATON_HOME; nothing is loaded.
+    --weights lists tensors (name, shape, number format, parameters) from the files in CRATON_HOME; of a table's model
+    also a linear one's coefficients and a tree's rules.
     """
     if weights:
         from craton.cli.models_weights import show_weights

@@ -4,10 +4,7 @@ meanwhile is asked about together."""
 from __future__ import annotations
 
 import asyncio
-import os
-import shutil
-import tempfile
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -20,7 +17,7 @@ from craton.core.predicting import PredictAnswer, PredictorRequest, PredictReque
 from craton.engines.predictor.arranging import taken
 from craton.engines.predictor.batching import Job, Waiting
 from craton.engines.predictor.drift import Watch, read_reference
-from craton.engines.predictor.loaders import load_described
+from craton.engines.predictor.loaders import load_stored
 from craton.engines.predictor.manifest import NAME, read_manifest
 from craton.engines.predictor.protocol import Learner, Predictor, Shared
 from craton.engines.predictor.tables import Table, joined
@@ -53,9 +50,7 @@ class PredictorEngine:
         if NAME not in spec.files:
             raise Damaged(spec.model, f"it has no {NAME}")
         manifest = read_manifest(Path(spec.files[NAME]))
-        with tempfile.TemporaryDirectory() as folder:
-            _lay_out(Path(folder), {NAME, *manifest.files}, spec)
-            predictor = load_described(Path(folder), manifest)
+        predictor = load_stored(spec.files, manifest)
         signature = predictor.signature
         reference = read_reference(manifest.parameters)
         return cls(spec.model, predictor, Watch(reference, signature.inputs) if reference else None)
@@ -185,18 +180,3 @@ def _learner(predictor: Predictor, model: str) -> Learner:
     if not hasattr(predictor, "learn"):
         raise Unsupported(f"'learn' with {model}")
     return cast("Learner", predictor)
-
-
-def _lay_out(folder: Path, names: Sequence[str] | set[str], spec: EngineSpec) -> None:
-    """The artifact's files under their names, as links to the stored bytes where the file system has them."""
-    for name in names:
-        if name not in spec.files:
-            raise Damaged(name, "it is named by the model's description, and is not there")
-        place = folder / name
-        if not place.resolve().is_relative_to(folder.resolve()):
-            raise Damaged(NAME, "it names a file outside its folder")
-        place.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            os.link(spec.files[name], place)
-        except OSError:
-            shutil.copyfile(spec.files[name], place)

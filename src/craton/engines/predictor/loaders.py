@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Collection, Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -44,6 +48,13 @@ def load_described(folder: Path, manifest: Manifest) -> Predictor:
     return predictor
 
 
+def load_stored(files: Mapping[str, str | Path], manifest: Manifest) -> Predictor:
+    """The same where each file lies under a name of its own. files: name in the artifact -> place."""
+    with tempfile.TemporaryDirectory() as folder:
+        _lay_out(Path(folder), {NAME, *manifest.files}, files)
+        return load_described(Path(folder), manifest)
+
+
 def predictor_class(loader: str) -> Any:
     """Raises Unsupported."""
     target = LOADERS.get(loader)
@@ -83,3 +94,18 @@ def sha256(path: Path) -> str:
         while block := file.read(_BLOCK):
             found.update(block)
     return found.hexdigest()
+
+
+def _lay_out(folder: Path, names: Collection[str], files: Mapping[str, str | Path]) -> None:
+    """The artifact's files under their names, as links to the stored bytes where the file system has them."""
+    for name in names:
+        if name not in files:
+            raise Damaged(name, "it is named by the model's description, and is not there")
+        place = folder / name
+        if not place.resolve().is_relative_to(folder.resolve()):
+            raise Damaged(NAME, "it names a file outside its folder")
+        place.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            os.link(files[name], place)
+        except OSError:
+            shutil.copyfile(files[name], place)
