@@ -26,7 +26,7 @@ test: $(VENV)/.test style  ## lint, types, tests
 		|| { echo "Failed beside others; once more, alone:"; $(PYTEST) $(QUICK) $(AGAIN); }; tests=$$?; \
 	wait $$types; types=$$?; cat build/types.log; exit $$((tests | types))
 
-slow: $(VENV)/.test  ## the tests that take long: storms, kills, fine-tunes, lessons from 8 on
+slow: $(VENV)/.test  ## the tests that take long: storms, kills, fine-tunes, lessons from 3 on
 	$(BIN)/python tests/fetch_starters.py $(TEST_STARTERS)
 	$(PYTEST) -m slow $(ARGS)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import sys
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import craton
@@ -31,11 +32,16 @@ def level(part: str) -> int:
     return next(number for number, layer in enumerate(LAYERS) if part in layer)
 
 
-def modules() -> Iterator[tuple[Path, str, ast.AST]]:
+@cache
+def modules() -> tuple[tuple[Path, str, tuple[str, ...]], ...]:
+    """Path, part, and the names of what is imported."""
+    found = []
     for path in sorted(ROOT.rglob("*.py")):
         relative = path.relative_to(ROOT)
         if relative != Path("__init__.py"):
-            yield path, relative.parts[0].removesuffix(".py"), ast.parse(path.read_text())
+            names = tuple(imported(ast.parse(path.read_text())))
+            found.append((path, relative.parts[0].removesuffix(".py"), names))
+    return tuple(found)
 
 
 def imported(tree: ast.AST) -> Iterator[str]:
@@ -49,8 +55,8 @@ def imported(tree: ast.AST) -> Iterator[str]:
 
 def test_imports_go_down_only() -> None:
     wrong = []
-    for path, part, tree in modules():
-        for name in imported(tree):
+    for path, part, names in modules():
+        for name in names:
             pieces = name.split(".")
             if pieces[0] != "craton" or len(pieces) == 1 or pieces[1] == part:
                 continue
@@ -62,9 +68,9 @@ def test_imports_go_down_only() -> None:
 def test_core_is_the_standard_library_and_msgspec() -> None:
     foreign = {
         f"{path.name}: {name}"
-        for path, part, tree in modules()
+        for path, part, names in modules()
         if part == "core"
-        for name in imported(tree)
+        for name in names
         if name.split(".")[0] not in sys.stdlib_module_names | CORE_MAY_USE | {"craton"}
     }
     assert foreign == set()
@@ -74,9 +80,9 @@ def test_dialects_do_not_know_each_other() -> None:
     """The one exception is said in `wire/native.py`: Craton's own routes word their errors as OpenAI does."""
     wrong = [
         f"{path.relative_to(ROOT)} imports {name}"
-        for path, part, tree in modules()
+        for path, part, names in modules()
         if part == "wire" and path.parent.name in {"aws", "openai", "anthropic"}
-        for name in imported(tree)
+        for name in names
         if name.split(".")[:2] == ["craton", "wire"]
         and len(name.split(".")) > 2
         and name.split(".")[2] in {"aws", "openai", "anthropic"} - {path.parent.name}

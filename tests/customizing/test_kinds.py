@@ -39,6 +39,7 @@ def test_a_job_leaves_its_curves_and_a_model(firm: Firm, jobs: dict[str, str], n
     assert before > 0 < after
 
 
+@pytest.mark.slow
 def test_what_it_left_is_deployed_and_answers(firm: Firm, jobs: dict[str, str]) -> None:
     check(firm, "function", jobs["function"], ALL["function"])
     arn = firm.alice.deploy("function", firm.get(jobs["function"])["outputModelArn"])

@@ -26,7 +26,8 @@ def _those(first: int, last: int) -> tuple[str, ...]:
 
 
 PLAYED_IN = {
-    "test_playing_models": _those(1, 7),
+    "test_playing_models": _those(1, 2),
+    "test_playing_conversations": _those(3, 7),
     "test_playing_documents": _those(8, 12),
     "test_playing_the_hub_and_learners": _those(13, 21),
     "test_playing_language_models": _those(22, 25) + _those(28, 28),

@@ -1,4 +1,4 @@
-"""What a model is, prompts, streams, tools, names."""
+"""What a model is, and tokens."""
 
 from __future__ import annotations
 
