@@ -207,6 +207,37 @@ def test_texts_are_reranked_by_a_real_scorer(aws: Aws) -> None:
     assert told(lambda: rerank(aws, ECHO.replace("echo", "absent"), texts))[0] == "ResourceNotFoundException"
 
 
+@pytest.mark.parametrize("path", ["/v1/rerank", "/v2/rerank"])
+def test_texts_are_reranked_where_other_servers_rerank_them(aws: Aws, path: str) -> None:
+    texts = ["A lamp burned oil.", "We keep the copies for a month.", "Backups are kept for thirty days."]
+    asked = {"model": "all-minilm-l6-v2", "query": "How long are backups kept?", "documents": texts}
+    with aws.server.client() as client:
+        answer = client.post(path, json=asked).raise_for_status().json()
+        assert answer["model"] == "all-minilm-l6-v2"
+        assert answer["id"]
+        known = rerank(aws, MINILM, texts)
+        assert [one["index"] for one in answer["results"]] == [one["index"] for one in known]
+        assert [one["relevance_score"] for one in answer["results"]] == [
+            pytest.approx(one["relevanceScore"], abs=1e-5) for one in known
+        ]
+        assert [one["document"]["text"] for one in answer["results"]] == [texts[one["index"]] for one in known]
+        first = {**asked, "documents": [{"text": text} for text in texts], "top_n": 1, "return_documents": False}
+        assert client.post(path, json=first).json()["results"] == [
+            {"index": 2, "relevance_score": pytest.approx(known[0]["relevanceScore"], abs=1e-5)}
+        ]
+        for wrong, status, said in (
+            ({"model": "absent"}, 404, "absent"),
+            ({"model": "smollm2-135m-instruct"}, 400, "Reranking"),
+            ({"query": " "}, 400, "query"),
+            ({"top_n": 0}, 400, "top_n"),
+            ({"documents": [{"title": "x"}]}, 400, "documents[0]"),
+            ({"max_tokens_per_doc": 5}, 400, "max_tokens_per_doc"),
+        ):
+            refused = client.post(path, json=asked | wrong)
+            assert refused.status_code == status, refused.text
+            assert said in refused.json()["error"]["message"]
+
+
 def test_retrieval_can_be_reranked(base: Base) -> None:
     reranking = {
         "type": "BEDROCK_RERANKING_MODEL",

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import anthropic
+import httpx
 import openai
 import pytest
 from botocore.exceptions import ClientError
@@ -158,5 +159,10 @@ def test_a_cross_encoder_reranks_what_it_reads_with_the_query(workshop: Workshop
     found = workshop.rerank("reranker", WORDS, texts)
     assert found == pytest.approx(dict(enumerate(scores)), abs=1e-4)
     assert list(found.values()) == sorted(found.values(), reverse=True)
+    asked = {"model": workshop.push("alice/judge", folder), "query": WORDS, "documents": texts}
+    headers = {"authorization": f"Bearer {workshop.clients.token}"}
+    answer = httpx.post(f"{workshop.url}/v1/rerank", json=asked, headers=headers, trust_env=False, timeout=60)
+    same = {one["index"]: one["relevance_score"] for one in answer.raise_for_status().json()["results"]}
+    assert list(same.items()) == [(index, pytest.approx(score, abs=1e-6)) for index, score in found.items()]
     with pytest.raises(ClientError, match="3 labels"):
         workshop.rerank("classifier", WORDS, texts)

@@ -45,6 +45,7 @@ from craton.wire.native_jobs import JobsDialect
 from craton.wire.native_knowledge import NativeKnowledge
 from craton.wire.native_measuring import MeasuringDialect
 from craton.wire.native_predicting import PredictingDialect
+from craton.wire.native_reranking import RerankingDialect
 from craton.wire.native_training import TrainingDialect
 from craton.wire.openai.dialect import OpenAIDialect
 from craton.wire.openai.errors import write_error as write_openai_error
@@ -122,6 +123,7 @@ class Server:
             *open_runs(self._platform),
             NativeKnowledge(self._knowledge.knowledge),
             MeasuringDialect(self._knowledge.knowledge.measuring),
+            RerankingDialect(self._knowledge.knowledge.ranking),
             self._hub.dialect,
             self._hub.viewer.native,
         )
