@@ -59,13 +59,13 @@ class Ledger:
     def begin(self) -> Task:
         """Raises Conflict when there is nothing to bring documents into any more."""
         state = self.running.load()
+        if state is None:
+            self._abandon()  # what one before this left behind may not be in the source any more
         with self.writing() as connection:
             base = find_base(connection, self.tenant, self.order.base)
             row = source_row(connection, self.tenant, self.order.base, self.order.source)
             ingestion, ended = self._ingestion(connection)
             self.statistics = ingestion.statistics
-            if state is None:  # what an ingestion before this one left behind is not in the source any more, perhaps
-                abandon(connection, self.mine, self.clock())
             if not ended:
                 self._store(connection, replace(ingestion, status="in_progress"))
             documents = tables.documents.c
@@ -95,6 +95,7 @@ class Ledger:
 
     def end(self, status: Literal["failed", "stopped"], reason: str = "") -> None:
         """Raises JobLost."""
+        self._abandon()
         with self.running.writing() as opened:
             connection = cast("Connection", opened)
             try:
@@ -104,7 +105,13 @@ class Ledger:
             if not ended:
                 failures = (reason, *ingestion.failures) if reason else ingestion.failures
                 self._store(connection, replace(ingestion, status=status, failures=failures), ended=True)
-                abandon(connection, self.mine, self.clock())
+
+    def _abandon(self) -> None:
+        """Before the row says that the ingestion has ended: then the next one may begin."""
+        more = True
+        while more:
+            with self.running.writing() as opened:
+                more = abandon(cast("Connection", opened), self.mine, self.clock())
 
     def count(self, connection: Connection, failure: str = "", **counts: int) -> None:
         """Adds to the statistics, by their fields' names."""

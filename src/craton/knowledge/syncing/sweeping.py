@@ -43,26 +43,27 @@ def forget(connection: Connection, tenant: str, ids: Sequence[str], now: float) 
         )
 
 
-def abandon(connection: Connection, mine: ColumnElement[bool], now: float) -> None:
-    """What an ingestion that ended had begun of these documents and nobody sees comes to nothing: it is swept, and the
-    next ingestion takes the documents up from their beginning."""
+def abandon(connection: Connection, mine: ColumnElement[bool], now: float) -> bool:
+    """What an ingestion had begun of some of these documents and nobody sees comes to nothing: it is swept, and the
+    next ingestion takes them up from their beginning. Whether there may be more."""
     begun = mine & (_documents.pending > 0)
-    while rows := connection.execute(select(tables.documents).where(begun).limit(DOCUMENTS)).all():
-        for row in rows:
-            status: Literal["indexed", "pending"] = "indexed" if row.generation else "pending"
-            connection.execute(
-                update(tables.documents)
-                .where(_documents.tenant == row.tenant, _documents.id == row.id)
-                .values(
-                    status=status,
-                    pending=-1,
-                    last=0,
-                    next="",
-                    versions="",  # so that it never looks unchanged: what its etag names is not what is indexed
-                    updated=now,
-                    value=encode(replace(decode(row.value, Document), status=status, updated=now)),
-                )
+    rows = connection.execute(select(tables.documents).where(begun).limit(DOCUMENTS)).all()
+    for row in rows:
+        status: Literal["indexed", "pending"] = "indexed" if row.generation else "pending"
+        connection.execute(
+            update(tables.documents)
+            .where(_documents.tenant == row.tenant, _documents.id == row.id)
+            .values(
+                status=status,
+                pending=-1,
+                last=0,
+                next="",
+                versions="",  # so that it never looks unchanged: what its etag names is not what is indexed
+                updated=now,
+                value=encode(replace(decode(row.value, Document), status=status, updated=now)),
             )
+        )
+    return len(rows) == DOCUMENTS
 
 
 def sweep_documents(database: Database, tenant: str, base: str) -> bool:
