@@ -11,14 +11,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from tests.customizing.clients import wait
-from tests.customizing.firm import BASE, QUICK, TRAINING, VALIDATION, Firm, opened
+from tests.customizing.firm import QUICK, TRAINING, VALIDATION, Firm, opened
 
 CONFIG = """
 [training]
 code = true
 
 [outgoing]
-allow = ["127.0.0.1"]
+allow = ["127.0.0.1/32"]
 
 [engines.llama_cpp]
 threads = 1
@@ -29,6 +29,8 @@ COMPARED = {name: value for name, value in FIT.items() if name != "packing"}  # 
 REWARDED = COMPARED | {"trainingSamplePerPrompt": "4", "inferenceMaxTokens": "4", "maxSteps": "1"}
 GRADER = "def grade(prompt, answer, record):\n    return sum(answer.encode()) % 97 / 97\n"
 """No two answers are worth the same: where all are, there is nothing to learn."""
+JUDGE = "smollm2-135m-instruct"
+"""The tiny base has no room for what a judge is told."""
 TEACHER = {"distillationConfig": {"teacherModelConfig": {"teacherModelIdentifier": "echo"}}}
 """The echo model: it answers what it was asked."""
 
@@ -77,9 +79,9 @@ class Kind(NamedTuple):
 
 
 def kinds(address: str) -> dict[str, Kind]:
-    """By name. address: of the grader that is asked by HTTP."""
+    """By name. address: of the grader that is asked by HTTP. The judged kind wants the starter models."""
     rft, rewarded = "REINFORCEMENT_FINE_TUNING", ("mean_reward", "validation_reward")
-    judged = {"graderJudge": BASE, "graderInstruction": "Be kind."}
+    judged = {"graderJudge": JUDGE, "graderInstruction": "Be kind."}
     preferring = COMPARED | {"objective": "preferences"}
     return {
         "texts": Kind("CONTINUED_PRE_TRAINING", "texts.jsonl", FIT),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
+from tests.proof.homes import pull_starters
 from tests.proof.report import Proof
 
 ABOUT = (
@@ -12,7 +13,7 @@ ABOUT = (
     "config: create_model_customization_job; when it is Completed, its curves are read from the output bucket, and its "
     "model is deployed and asked by Converse. What was held out is measured before and after; a model as small as this "
     "learns little in an update or two, and no direction is claimed here (objectives.md does that). Rewards are given "
-    "by a Python function, by an HTTP address, and by a model as judge."
+    "by a Python function, by an HTTP address, and by a model as judge (the starter model)."
 )
 
 
@@ -22,6 +23,7 @@ def prove(folder: Path) -> Proof:
     proof = Proof("customizing", "Every kind of customization through Bedrock", ABOUT)
     rows = ["| job | customizationType | held out, before and after | seconds |", "|---|---|---|---|"]
     with grading() as (address, seen), supplied(folder) as firm:
+        pull_starters(folder / "home")
         for name, asked in kinds(address).items():
             began = time.monotonic()
             arn = start(firm, name, asked)

@@ -179,6 +179,22 @@ def told(run: Run, names: Mapping[str, str], seconds: float = SECONDS) -> Any:
     return Told()
 
 
+def learn(trainer: Any, folder: Path) -> None:
+    """From the beginning, or from the newest checkpoint in the folder. One of a run that came to its last update is
+    only read: transformers would make another one."""
+    from transformers import TrainerState
+
+    checkpoint = newest(folder)
+    if checkpoint is not None:
+        state = TrainerState.load_from_json(str(Path(checkpoint) / "trainer_state.json"))
+        if state.global_step >= state.max_steps:
+            trainer._load_from_checkpoint(checkpoint)
+            trainer.state = state
+            trainer.callback_handler.on_train_begin(trainer.args, state, trainer.control)
+            return
+    trainer.train(resume_from_checkpoint=checkpoint)
+
+
 def newest(folder: Path) -> str | None:
     """The checkpoint that is whole and newest, for the trainer to go on from; half ones are removed."""
     found: dict[int, Path] = {}

@@ -25,7 +25,7 @@ from craton.training.tuning.learner import (
     Learner,
     arguments,
     begin,
-    newest,
+    learn,
     plain,
     published,
     quiet,
@@ -70,7 +70,7 @@ def train(spec: PreferenceTuning, given: Given, run: Run, seconds: float = SECON
         trainer = _trainer(spec, learner, learning, run, seconds)
         judged = [_pair(row) for row in held.select(range(min(JUDGED, len(held))))]
         before = _likelihoods(trainer.model, judged, learner, run)
-        trainer.train(resume_from_checkpoint=newest(run.folder / "trainer"))
+        learn(trainer, run.folder / "trainer")
         model = trainer.accelerator.unwrap_model(trainer.model)
         if learner.adapter is None:
             rounded(model)

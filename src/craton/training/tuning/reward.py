@@ -25,7 +25,7 @@ from craton.training.tuning.learner import (
     Learner,
     arguments,
     begin,
-    newest,
+    learn,
     plain,
     published,
     quiet,
@@ -69,7 +69,7 @@ def _train(spec: RewardTuning, given: Given, run: Run, grading: Grading, place: 
     trainer = _trainer(spec, learner, learning, rewards, run, seconds)
     judged = held.select(range(min(JUDGED, len(held))))
     before = judge(trainer, judged, grading, spec.seed, run)
-    trainer.train(resume_from_checkpoint=newest(run.folder / "trainer"))
+    learn(trainer, run.folder / "trainer")
     model = trainer.accelerator.unwrap_model(trainer.model)
     if learner.adapter is None:
         rounded(model)
