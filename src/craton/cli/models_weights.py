@@ -10,6 +10,7 @@ import click
 from craton.cli.home import caller, opened
 from craton.cli.output import human_bytes, print_json, print_table
 from craton.core.errors import NotFound, Unsupported
+from craton.engines.predictor.manifest import NAME, read_manifest
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -18,7 +19,6 @@ if TYPE_CHECKING:
     from craton.engines.predictor.inside import Inside, Learned, Linear
     from craton.formats.tensors import TensorInfo
 
-MANIFEST = "model.json"
 LONGEST = 60  # lines of rules on a screen; --json has all
 
 
@@ -39,7 +39,7 @@ def show_weights(name: str, url: str | None, key: str | None, as_json: bool) -> 
             if path.endswith((".gguf", ".safetensors"))
             for tensor in _read(place, path)
         ]
-        if not tensors and MANIFEST in files:
+        if not tensors and NAME in files:
             _show_inside(found.info.id, files, as_json)
             return
     if not tensors:
@@ -53,9 +53,8 @@ def show_weights(name: str, url: str | None, key: str | None, as_json: bool) -> 
 def _show_inside(model: str, files: dict[str, Path], as_json: bool) -> None:
     from craton.engines.predictor.inside import look_inside, rules
     from craton.engines.predictor.loaders import load_stored
-    from craton.engines.predictor.manifest import read_manifest
 
-    predictor = load_stored(files, read_manifest(files[MANIFEST]))
+    predictor = load_stored(files, read_manifest(files[NAME]))
     inside = look_inside(predictor)
     lines = list(rules(inside.first)) if inside.first is not None else []
     if as_json:

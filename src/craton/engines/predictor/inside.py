@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from msgspec import Struct
 
 from craton.core.errors import Unsupported
-from craton.engines.predictor.pipelines import LightGBMModel, TabularPredictor, XGBoostModel
+from craton.engines.predictor.pipelines import LightGBMModel, SklearnModel, TabularPredictor, XGBoostModel
 from craton.engines.predictor.preprocessing import names
 from craton.engines.predictor.protocol import Predictor
 
@@ -61,14 +61,14 @@ def look_inside(predictor: Predictor) -> Inside:
     """Raises Unsupported for a kind of model whose numbers are not known here."""
     if not isinstance(predictor, TabularPredictor):
         raise Unsupported("Looking into a model of this kind", "Tables' models and files of tensors can be listed.")
-    columns = names(predictor.signature.inputs, predictor.settings.style)
-    if isinstance(predictor.model, LightGBMModel):
-        return _of_lightgbm(predictor.model.booster, columns)
-    if isinstance(predictor.model, XGBoostModel):
-        return _of_xgboost(predictor.model.booster, columns)
+    columns, model = names(predictor.signature.inputs, predictor.settings.style), predictor.model
+    if isinstance(model, LightGBMModel):
+        return _of_lightgbm(model.booster, columns)
+    if isinstance(model, XGBoostModel):
+        return _of_xgboost(model.booster, columns)
+    assert isinstance(model, SklearnModel)
     target = predictor.signature.target
-    labels = tuple(map(str, target.categories)) if target is not None else ()
-    found = _of_sklearn(predictor.model.estimator, columns, labels)  # type: ignore[attr-defined]
+    found = _of_sklearn(model.estimator, columns, tuple(map(str, target.categories)) if target is not None else ())
     if not found.learned:
         raise Unsupported("Looking into a model of this kind", "Its library keeps what it learned to itself.")
     return found

@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from msgspec import Struct
 from msgspec.structs import replace
 
+from craton.index.checks import MAX_LIMIT
 from craton.index.protocol import Found, Hit
 from craton.knowledge.ranking.fusion import stretched, weighted
 from craton.knowledge.ranking.second import covered, looked_at, passed_over
@@ -15,7 +16,7 @@ from craton.knowledge.ranking.second import covered, looked_at, passed_over
 DEPTH = 200
 """Hits of each leg. Twice as many changed nothing, half as many lost a little (`python -m bench retrieval`)."""
 
-DEPTHS = (DEPTH, 1600, 10_000)
+DEPTHS = (DEPTH, 1600, MAX_LIMIT)
 """Tried in turn, while hits that nobody may see take up the places of others."""
 
 DENSE_SHARE = 0.5

@@ -139,11 +139,9 @@ def sweep_source(database: Database, tenant: str, base: str, now: float) -> bool
             return False
         source = decode(row.value, DataSource)
         if source.keep_on_delete:
-            # What an ingestion had begun of them comes to nothing.
-            begun = (_documents.tenant == tenant) & (_documents.base == base) & (_documents.source == source.id)
-            connection.execute(
-                update(tables.documents).where(begun, _documents.pending > 0).values(pending=-1, last=0, next="")
-            )
+            mine = (_documents.tenant == tenant) & (_documents.base == base) & (_documents.source == source.id)
+            if abandon(connection, mine, now):
+                return True
         else:
             left = connection.execute(
                 select(_documents.id, _documents.status)
